@@ -1,0 +1,1 @@
+"""Pictures of one colour: a provider for imagegen in one file."""

@@ -1,0 +1,3 @@
+"""The imagegen server."""
+
+__version__ = "0.1.0"
