@@ -1,0 +1,85 @@
+# Everything a newcomer or CI runs. Each target sets up what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := .tools/uv/bin/uv
+UV_VERSION := 0.13.9
+READY := .venv/.ready
+CODEGEN := .tools/codegen/.ready
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+# buf and the plugins that it starts are found by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+SOURCES := server clients/python tests examples tools
+
+.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking format dist clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## start a server, watch a picture develop, edit it, see an error
+	@$(BIN)/python examples/demo.py
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+check: lint types imports gen-check docs-check breaking ## all that is checked without running the server
+
+lint: $(READY) ## style of Python and proto
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/buf lint
+	@$(BIN)/buf format -d --exit-code
+	@$(MAKE) --no-print-directory imports
+
+types: $(READY) ## mypy strict
+	@$(BIN)/mypy $(SOURCES)
+
+imports: $(READY) ## the rooms import downward only
+	@$(BIN)/lint-imports
+
+gen: $(READY) $(CODEGEN) ## generate the stubs and the reference pages from proto/
+	@rm -f clients/python/src/imagegen/v1/*_pb2*
+	@$(BIN)/buf generate --template tools/codegen/python.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
+	@tools/gen-clients
+	@$(BIN)/python tools/reference.py
+
+gen-check: $(READY) $(CODEGEN) ## the generated code is that of proto/
+	@tools/gen-check
+
+docs-check: $(READY) ## the generated pages are fresh, links in the docs lead somewhere
+	@$(BIN)/python tools/reference.py --check
+	@$(BIN)/python tools/links.py
+
+breaking: $(READY) ## report what would break clients of the main branch
+	@tools/breaking
+
+stubs: $(READY) ## generate and compile the stubs of every language
+	@tools/stubs
+
+format: $(READY) ## put the sources into shape
+	@$(BIN)/ruff check --fix -q $(SOURCES) || true
+	@$(BIN)/ruff format -q $(SOURCES)
+	@$(BIN)/buf format -w
+
+dist: $(READY) ## build the wheels of client and server
+	@$(UV) build --quiet --all-packages --out-dir dist
+	@ls dist
+
+clean: ## remove everything that was made here
+	rm -rf .venv .tools dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imagegen needs Python 3.11 or newer; say which by make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. Run: sudo apt-get install -y python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .tools/uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(READY): $(UV) pyproject.toml uv.lock server/pyproject.toml clients/python/pyproject.toml examples/provider/pyproject.toml
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+$(CODEGEN): $(UV) tools/codegen/pyproject.toml tools/codegen/uv.lock
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.tools/codegen $(UV) sync --project tools/codegen --frozen --quiet --python $(PYTHON)
+	@touch $@

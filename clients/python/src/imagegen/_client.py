@@ -1,0 +1,166 @@
+"""The asynchronous client: the one that does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+
+import grpc
+
+from imagegen._catalogue import AsyncModelList, ModelInfo, get_model
+from imagegen._connection import Connection
+from imagegen._image import Image
+from imagegen._model import AsyncImageModel
+from imagegen._options import CallSettings
+from imagegen._read import read_bytes, read_image
+from imagegen._request import plain_wish
+from imagegen._result import ImageResult
+from imagegen._stream import AsyncImageStream
+from imagegen.v1 import image_service_pb2_grpc, model_service_pb2_grpc
+
+if TYPE_CHECKING:
+    from imagegen.v1.image_service_pb2_grpc import ImageServiceAsyncStub
+    from imagegen.v1.model_service_pb2_grpc import ModelServiceAsyncStub
+
+_ImageT = TypeVar("_ImageT", bound=Image)
+
+
+class AsyncClient:
+    """A connection to an imagegen server, for asyncio.
+
+    It connects on first use and belongs to the event loop of that use. Use it as an async context manager, or await
+    `aclose()`. `Client` is the same for code without an event loop.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        tls: bool | grpc.ChannelCredentials = False,
+        token: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Decide where to connect and how; nothing is sent yet.
+
+        Args:
+            address: "host:port" or any gRPC target. None = the environment variable IMAGEGEN_ADDRESS, else
+                "127.0.0.1:50051".
+            tls: True = TLS with gRPC's default roots; credentials of `grpc.ssl_channel_credentials` for roots or a
+                client certificate of your own. False = clear text.
+            token: sent with every call as `authorization: Bearer`, over TLS or to this machine only.
+            timeout: seconds for each call that has no limit of its own. None = as long as it takes.
+
+        Raises:
+            ValueError: the address is a URL, or the token would travel in clear text beyond this machine.
+        """
+        self._connection = Connection(address, tls=tls, token=token, timeout=timeout)
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        return self._connection.address
+
+    @property
+    def images_stub(self) -> ImageServiceAsyncStub:
+        """The generated stub of the image service, on this client's channel and with its token."""
+        return image_service_pb2_grpc.ImageServiceStub(self._connection.open_channel())
+
+    @property
+    def models_stub(self) -> ModelServiceAsyncStub:
+        """The generated stub of the model service, on this client's channel and with its token."""
+        return model_service_pb2_grpc.ModelServiceStub(self._connection.open_channel())
+
+    async def __aenter__(self) -> Self:
+        """Use the client in a block that closes it at its end."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop every call and close the connection. More than once is fine."""
+        await self._connection.close()
+
+    def image(self, model: str, **settings: Unpack[CallSettings]) -> AsyncImageModel:
+        """Bind a model with what holds for all of its calls.
+
+        Args:
+            model: "provider/model", or an alias of the server's configuration.
+            settings: as in `CallSettings`: `params`, `options` and the wishes by name, `strict`, `delivery`, `timeout`.
+
+        Raises:
+            ValueError, TypeError: a setting that there is not.
+        """
+        return AsyncImageModel(self._connection, plain_wish(model).with_settings(settings))
+
+    async def generate(self, model: str, prompt: str, **settings: Unpack[CallSettings]) -> ImageResult:
+        """Draw with a model: short for `image(model).generate(prompt)`."""
+        return await self.image(model).generate(prompt, **settings)
+
+    def stream(self, model: str, prompt: str, **settings: Unpack[CallSettings]) -> AsyncImageStream:
+        """Draw with a model and watch: short for `image(model).stream(prompt)`."""
+        return self.image(model).stream(prompt, **settings)
+
+    async def edit(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        image: Image | None = None,
+        images: Sequence[Image] = (),
+        mask: Image | None = None,
+        **settings: Unpack[CallSettings],
+    ) -> ImageResult:
+        """Change a picture with a model: short for `image(model).edit(prompt, image=...)`."""
+        return await self.image(model).edit(prompt, image=image, images=images, mask=mask, **settings)
+
+    def stream_edit(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        image: Image | None = None,
+        images: Sequence[Image] = (),
+        mask: Image | None = None,
+        **settings: Unpack[CallSettings],
+    ) -> AsyncImageStream:
+        """Change a picture with a model and watch: short for `image(model).stream_edit(prompt, image=...)`."""
+        return self.image(model).stream_edit(prompt, image=image, images=images, mask=mask, **settings)
+
+    async def read(self, image: _ImageT, *, timeout: float | None = None) -> _ImageT:  # noqa: ASYNC109 - a gRPC deadline
+        """Fetch the bytes of an image that was delivered by reference; one that has its bytes is returned as it is.
+
+        Raises:
+            ImageGenError: as in `read_image`; INVALID_RESPONSE also if the bytes are not the ones told of.
+            ValueError: the image has neither bytes nor an id.
+        """
+        return await read_bytes(self._connection, image, timeout)
+
+    async def read_image(self, image_id: str, *, timeout: float | None = None) -> Image:  # noqa: ASYNC109 - as above
+        """Fetch an image by its id. A read that breaks off is resumed once where it broke.
+
+        Raises:
+            ImageGenError: IMAGE_NOT_FOUND, INVALID_RESPONSE if size or SHA-256 are wrong, or the way to the server.
+        """
+        return await read_image(self._connection, image_id, timeout)
+
+    def models(self, provider: str | None = None, *, timeout: float | None = None) -> AsyncModelList:
+        """The models that the caller may use, ordered by name, as an async iterable.
+
+        Args:
+            provider: only those of this provider, by its name in the server's configuration. None = all.
+            timeout: seconds for each page.
+        """
+        return AsyncModelList(self._connection, provider or "", timeout)
+
+    async def model(self, name: str, *, timeout: float | None = None) -> ModelInfo:  # noqa: ASYNC109 - as above
+        """One model, or the first candidate of an alias.
+
+        Raises:
+            ImageGenError: MODEL_NOT_FOUND, PROVIDER_NOT_CONFIGURED, or the server could not be asked.
+        """
+        return await get_model(self._connection, name, timeout)

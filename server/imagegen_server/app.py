@@ -1,0 +1,83 @@
+"""Wiring, and nothing but wiring."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from .config import Config
+from .generation.admission import Admission, AdmissionSettings
+from .generation.engine import Engine
+from .generation.ids import Ids
+from .generation.plan import Planner
+from .generation.store import StoreSettings
+from .providers.registry import ProviderEntry, Registry
+from .rpc.image_service import DeliverySettings, ImageService
+from .rpc.model_service import ModelService
+from .rpc.server import ListenSettings, Server
+from .store.memory import MemoryStore
+
+_logger = structlog.get_logger("imagegen.server")
+
+
+class App:
+    """A whole server, made from its settings."""
+
+    def __init__(self, config: Config, delivery: DeliverySettings | None = None) -> None:
+        """Wire everything. `delivery` None = what the config says."""
+        self._drain = config.server.drain
+        self._registry = Registry(
+            ProviderEntry(item.name, item.type.name, item.type.build(item.name, item.settings), item.timeout)
+            for item in config.providers
+        )
+        ids = Ids()
+        self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes), ids)
+        planner = Planner(self._registry, config.aliases)
+        self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
+        self.engine = Engine(
+            registry=self._registry, planner=planner, store=self.store, admission=self.admission, ids=ids
+        )
+        self._server = Server(
+            ListenSettings(config.server.listen, config.server.max_receive_bytes),
+            ImageService(self.engine, delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes)),
+            ModelService(self._registry, planner),
+            self._registry.entries,
+        )
+
+    async def start(self) -> str:
+        """Begin to serve; returns the bound address.
+
+        :raises OSError: the address cannot be bound
+        """
+        return await self._server.start()
+
+    async def stop(self, drain: float | None = None) -> None:
+        """Take no new work, finish what runs within `drain` seconds, and hang up."""
+        await self._server.say_not_serving()
+        await self.engine.drain(self._drain if drain is None else drain)
+        await self._server.stop()
+        await self._registry.close()
+        self.store.close()
+
+
+async def serve(config: Config, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` gets the bound address once health says SERVING.
+
+    :raises OSError: the address cannot be bound
+    """
+    app = App(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    address = await app.start()
+    announce(address)
+    _logger.info("serving", address=address, providers=[provider.name for provider in config.providers])
+    await stopping.wait()
+    _logger.info("stopping", drain_seconds=config.server.drain)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A second signal ends the process at once.
+        loop.remove_signal_handler(number)
+    await app.stop()
+    _logger.info("stopped")

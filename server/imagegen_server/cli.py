@@ -1,0 +1,81 @@
+"""The command line: imagegen-server serve, check-config, providers, --version."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .app import serve
+from .config import Config, ConfigError, load_config
+from .providers.registry import ProviderLoadError, installed_types
+from .telemetry.logs import configure_logs
+
+_USAGE_ERROR = 2
+_FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 1 if serving failed, 2 if what was asked for is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "providers":
+            return _show_providers()
+        config = load_config(
+            installed_types(), path=options.config, listen=options.listen, allow_insecure=options.allow_insecure
+        )
+    except (ConfigError, ProviderLoadError) as problem:
+        print(f"imagegen-server: {problem}", file=sys.stderr)
+        return _USAGE_ERROR
+    if options.command == "check-config":
+        return _show_config(config)
+    configure_logs(level=config.server.log_level)
+    try:
+        asyncio.run(serve(config, _announce))
+    except OSError as problem:
+        print(f"imagegen-server: {problem}", file=sys.stderr)
+        return _FAILED
+    return 0
+
+
+def _announce(address: str) -> None:
+    print(f"imagegen-server {__version__} serving on {address}", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="imagegen-server", description="One typed gRPC API in front of every image model."
+    )
+    parser.add_argument("--version", action="version", version=f"imagegen-server {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("serve", "serve until SIGTERM"), ("check-config", "check the configuration and show it")):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--config", type=Path, metavar="FILE", help="TOML file; the environment wins over it")
+        command.add_argument("--listen", metavar="ADDR", help="host:port, port 0 = any free one")
+        command.add_argument(
+            "--allow-insecure",
+            action="store_true",
+            help="with server.allow_insecure: listen beyond loopback without TLS and authentication",
+        )
+    commands.add_parser("providers", help="list the installed provider types")
+    return parser
+
+
+def _show_providers() -> int:
+    for name, kind in sorted(installed_types().items()):
+        print(f"{name}\t{kind.settings.__module__}")
+    return 0
+
+
+def _show_config(config: Config) -> int:
+    print(f"listen = {config.server.listen}")
+    for provider in config.providers:
+        print(f"provider {provider.name} = {provider.type.name}")
+    for alias, target in config.aliases.items():
+        print(f"alias {alias} = {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What is asked for: portable options, and the task that a provider gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+
+from .image import InputImage
+from .json import JsonObject
+
+
+class Operation(Enum):
+    """What to do."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        """As capabilities and vendors write it: 1024x768."""
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Portable wishes, named as in the proto message ImageOptions. None = not said."""
+
+    count: int | None = None
+    size: PixelSize | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    format: str | None = None
+    compression: int | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    preview_count: int | None = None
+
+    def given(self) -> list[str]:
+        """Names of the options that were said, in declaration order."""
+        return [item.name for item in fields(self) if getattr(self, item.name) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One provider request: everything that a provider needs to know.
+
+    `model` is the provider's own id, without the provider's name. `options` holds only what the model's capabilities
+    list; its `count` and `preview_count` are never None here and already fit the model. `params` are the provider's
+    own parameters as JSON, to be sent unmodified.
+    """
+
+    operation: Operation
+    model: str
+    prompt: str
+    options: Options
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    params: JsonObject = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Images wanted from this request."""
+        return self.options.count or 1
+
+    @property
+    def preview_count(self) -> int:
+        """Previews wanted per image."""
+        return self.options.preview_count or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller asked for, before it is held against a model.
+
+    `model` as the caller wrote it; `params` by provider name or type. `preview_default` is what an unset
+    options.preview_count means in the form that was called.
+    """
+
+    operation: Operation
+    model: str
+    prompt: str
+    options: Options
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    params: Mapping[str, JsonObject] = field(default_factory=dict)
+    strict: bool = False
+    preview_default: int = 0
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of all images that came with it."""
+        return sum(len(image.data) for image in self.images) + (len(self.mask.data) if self.mask else 0)

@@ -1,0 +1,82 @@
+"""What may be in hand at once, in calls and in bytes. What does not fit is refused at once."""
+
+from dataclasses import dataclass
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.task import Task
+
+_RETRY_SECONDS = 1.0
+_UNKNOWN_IMAGE_BYTES = 16 * 1024 * 1024
+_SMALLEST_ESTIMATE = 64 * 1024
+_BYTES_PER_PIXEL = {"png": 3, None: 3, "jpeg": 1, "jpg": 1, "webp": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSettings:
+    """The most calls, and bytes of images, that may be in hand at once."""
+
+    max_calls: int = 1000
+    max_bytes_in_flight: int = 1024 * 1024 * 1024
+
+
+class Ticket:
+    """The right of one call to be in hand. Its bytes follow what the call really holds."""
+
+    def __init__(self, admission: "Admission", size: int) -> None:
+        """Made by Admission.admit only."""
+        self._admission = admission
+        self._size = size
+        self._released = False
+
+    def add(self, size: int) -> None:
+        """Count `size` more bytes, or less when negative. Never refused: they are here already."""
+        if not self._released:
+            self._size += size
+            self._admission.bytes_in_flight += size
+
+    def release(self) -> None:
+        """End the call. May be called twice."""
+        if not self._released:
+            self._admission.bytes_in_flight -= self._size
+            self._admission.calls -= 1
+            self._released = True
+
+
+class Admission:
+    """Counts what is in hand."""
+
+    def __init__(self, settings: AdmissionSettings) -> None:
+        """Start with nothing in hand."""
+        self._settings = settings
+        self.calls = 0
+        self.bytes_in_flight = 0
+
+    def admit(self, size: int) -> Ticket:
+        """Take a call of `size` bytes in hand.
+
+        :raises ImageError: SERVER_BUSY with a wait
+        """
+        if self.calls >= self._settings.max_calls:
+            raise ImageError(
+                Reason.SERVER_BUSY,
+                f"{self.calls} calls are in hand, as many as this server takes",
+                retry_after=_RETRY_SECONDS,
+            )
+        if self.bytes_in_flight + size > self._settings.max_bytes_in_flight:
+            raise ImageError(
+                Reason.SERVER_BUSY,
+                f"{self.bytes_in_flight} bytes of images are in flight and this call may need {size} more; "
+                f"this server holds at most {self._settings.max_bytes_in_flight}",
+                retry_after=_RETRY_SECONDS,
+            )
+        self.calls += 1
+        self.bytes_in_flight += size
+        return Ticket(self, size)
+
+
+def estimate_image_bytes(task: Task) -> int:
+    """Guess the bytes of one finished image, generously: PNG 3 and lossy formats 1 byte a pixel."""
+    size, per_pixel = task.options.size, _BYTES_PER_PIXEL.get(task.options.format)
+    if size is None or per_pixel is None:
+        return _UNKNOWN_IMAGE_BYTES
+    return max(_SMALLEST_ESTIMATE, size.width * size.height * per_pixel)

@@ -1,0 +1,199 @@
+"""One provider request of a generation: what comes of it, written into the log as it comes."""
+
+import asyncio
+import hashlib
+import time
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+
+from imagegen_server.domain.errors import Failure, ImageError, Reason
+from imagegen_server.domain.events import (
+    Complete,
+    Failed,
+    ImageFailed,
+    ImageFinished,
+    Preview,
+    PreviewShown,
+    Progress,
+    ProviderEvent,
+    Report,
+)
+from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFacts
+from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.result import Attempt, GeneratedImage
+from imagegen_server.domain.task import Task
+from imagegen_server.images.facts import is_truncated, read_facts
+from imagegen_server.providers.base import Call
+
+from .admission import estimate_image_bytes
+from .attempt import AttemptRecord
+from .faults import describe_fault
+from .generation import Generation
+from .store import ImageStore
+
+_HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
+
+_logger = structlog.get_logger("imagegen.generation")
+
+
+class Batch:
+    """One provider request and what came of it. `run` raises nothing, so that every image gets its end."""
+
+    def __init__(self, generation: Generation, first_index: int, task: Task, store: ImageStore) -> None:
+        """Prepare the request for the images from `first_index` on."""
+        self._generation = generation
+        self._first_index = first_index
+        self._task = task
+        self._store = store
+        self._entry = generation.plan.entry
+        self._outstanding = set(range(task.count))
+        self._previews: dict[int, int] = {}
+        self._record = AttemptRecord(self._entry.name, generation.plan.model)
+        self._ended = False
+        self.images: list[GeneratedImage] = []
+        self.failures: list[Failure] = []
+        self.attempts: list[Attempt] = []
+        self.report = Report()
+
+    async def run(self) -> None:
+        """Call the provider and take in what it yields."""
+        call = Call(
+            deadline=time.monotonic() + self._entry.timeout,
+            log=_logger.bind(provider=self._entry.name, generation_id=self._generation.id),
+            accepted=self._record.accept,
+        )
+        limit = asyncio.timeout(self._entry.timeout)
+        try:
+            async with limit, aclosing(self._entry.provider.run(self._task, call)) as events:
+                async for event in events:
+                    await self._take(event)
+            error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
+        except asyncio.CancelledError:
+            error = self._generation.stop_error or ImageError(Reason.CANCELLED, "the generation was stopped")
+        except ImageError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
+            if isinstance(raised, TimeoutError) and limit.expired():
+                error = ImageError(Reason.TIMEOUT, f"the provider took longer than {self._entry.timeout:g} s")
+            else:
+                _logger.error(  # noqa: TRY400 - the exception's text may hold a prompt
+                    "adapter fault",
+                    provider=self._entry.name,
+                    generation_id=self._generation.id,
+                    **describe_fault(raised),
+                )
+                error = ImageError(Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} has a fault; see the log")
+        self.end(error)
+
+    def end(self, error: ImageError) -> None:
+        """Give every image that has none its end. Nothing is taken in after this."""
+        if self._ended:
+            return
+        self._ended = True
+        failed = bool(self._outstanding)
+        for index in sorted(self._outstanding):
+            self._fail(index, error)
+        reported = error if failed else None
+        if reported is None and self.failures and not self.images:
+            reported = self.failures[0].error
+        self.attempts.append(self._record.end(reported))
+
+    async def _take(self, event: ProviderEvent) -> None:
+        if self._ended:
+            return
+        match event:
+            case Progress():
+                self._progress(event)
+            case Preview():
+                self._preview(event)
+            case Complete():
+                await self._complete(event)
+            case Failed(index, error):
+                self._fail(self._expected(index), error)
+            case Report():
+                self.report = event
+
+    def _expected(self, index: int) -> int:
+        if index not in self._outstanding:
+            raise ImageError(Reason.INVALID_RESPONSE, f"the provider sent image {index} twice or unasked")
+        return index
+
+    def _progress(self, progress: Progress) -> None:
+        if progress.index is not None:
+            progress = replace(progress, index=self._first_index + progress.index)
+        self._generation.last_progress = progress
+        self._generation.log.append(progress)
+
+    def _preview(self, preview: Preview) -> None:
+        self._record.accept()
+        if preview.index not in self._outstanding or not preview.data:
+            return
+        number = self._previews[preview.index] = self._previews.get(preview.index, 0) + 1
+        self._generation.ticket.add(len(preview.data))
+        self._generation.log.append(
+            PreviewShown(
+                self._first_index + preview.index,
+                number,
+                _facts(preview.data),
+                preview.data,
+                self._named(preview.metadata),
+            )
+        )
+
+    async def _complete(self, complete: Complete) -> None:
+        index, data = self._expected(complete.index), complete.data
+        self._record.accept()
+        facts = _facts(data)
+        if wrong := _why_unusable(data, facts):
+            self._fail(index, ImageError(Reason.INVALID_RESPONSE, wrong))
+            return
+        self._record.deliver()
+        self._generation.ticket.add(len(data) - estimate_image_bytes(self._task))
+        stored = await self._store.put(
+            self._generation.caller, data, facts, await _sha256(data), self._generation.reservation
+        )
+        generated = GeneratedImage(
+            index=self._first_index + index,
+            image=stored,
+            revised_prompt=complete.revised_prompt,
+            seed=complete.seed,
+            metadata=self._named(complete.metadata),
+        )
+        self._outstanding.discard(index)
+        self.images.append(generated)
+        if not self._generation.log.ended:
+            self._generation.log.append(ImageFinished(generated))
+
+    def _fail(self, index: int, error: ImageError) -> None:
+        self._outstanding.discard(index)
+        error.metadata = {"provider": self._entry.name, "model": self._generation.plan.model} | error.metadata
+        failure = Failure(self._first_index + index, error)
+        self.failures.append(failure)
+        self._generation.log.append(ImageFailed(failure))
+
+    def _named(self, metadata: JsonObject) -> dict[str, JsonObject]:
+        return {self._entry.name: metadata} if metadata else {}
+
+
+def _facts(data: bytes) -> ImageFacts:
+    return read_facts(data) or ImageFacts(UNRECOGNISED, None, None, alpha=False)
+
+
+def _why_unusable(data: bytes, facts: ImageFacts) -> str:
+    if not data:
+        return "the provider sent an image without bytes"
+    if len(data) > MAX_IMAGE_BYTES:
+        return f"the provider sent an image of {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}"
+    if facts.media_type == UNRECOGNISED:
+        return "the provider sent bytes that are no image"
+    if is_truncated(data, facts.media_type):
+        return f"the provider sent a {facts.media_type} that is cut short after {len(data)} bytes"
+    return ""
+
+
+async def _sha256(data: bytes) -> str:
+    if len(data) < _HASH_OFF_LOOP_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()

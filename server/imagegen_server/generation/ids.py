@@ -1,0 +1,36 @@
+"""Ids that cannot be guessed and tell which process made them."""
+
+import secrets
+from base64 import b32encode
+
+from imagegen_server.domain.errors import ImageError, Reason
+
+
+def _random_text(size: int) -> str:
+    return b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()
+
+
+class Ids:
+    """Makes ids of the form kind_tag_secret. The tag names the process, the secret has 128 bits."""
+
+    def __init__(self) -> None:
+        """Choose this process's tag."""
+        self._tag = _random_text(5)
+
+    def new(self, kind: str) -> str:
+        """Make an id: `kind` is "gen", "img" or "req"."""
+        return f"{kind}_{self._tag}_{_random_text(16)}"
+
+    def check(self, given: str, unknown: Reason) -> None:
+        """See that an id could have been made here.
+
+        :raises ImageError: WRONG_INSTANCE if another process made it, `unknown` if it is no id at all
+        """
+        parts = given.split("_")
+        if len(parts) != 3:  # noqa: PLR2004 - kind, tag, secret
+            raise ImageError(unknown, "this is no id that an imagegen server hands out")
+        if parts[1] != self._tag:
+            raise ImageError(
+                Reason.WRONG_INSTANCE,
+                "another server process made this id and keeps what it names in its own memory; ask that one",
+            )

@@ -1,0 +1,136 @@
+"""The log of one generation. The runner appends; every RPC is a reader."""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from imagegen_server.domain.events import Broken, Finished, ImageFinished, LogEvent, PreviewShown
+
+CHUNK_BYTES = 196_608
+"""Bytes of an image that one sequence number stands for: 3 * 2**16, fast, and base64 of it has no padding."""
+
+SLOW_READER_SECONDS = 1.0
+"""A preview superseded for this long is not shown any more to a reader that has not come to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event with the sequence numbers that it takes, first to last. `time` on the event loop's clock."""
+
+    first: int
+    last: int
+    time: float
+    event: LogEvent
+
+    @property
+    def terminal(self) -> bool:
+        """Nothing follows."""
+        return isinstance(self.event, Finished | Broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Nothing happened for a while. `sequence` is the last one of the log."""
+
+    sequence: int
+
+
+def _image_bytes(event: LogEvent) -> int:
+    if isinstance(event, PreviewShown):
+        return len(event.data)
+    if isinstance(event, ImageFinished):
+        return event.generated.image.size_bytes
+    return 0
+
+
+def _opened_index(event: LogEvent) -> int | None:
+    if isinstance(event, PreviewShown):
+        return event.index
+    if isinstance(event, ImageFinished):
+        return event.generated.index
+    return None
+
+
+class Log:
+    """Events in order, numbered from 1. An image takes 1 + ceil(size / CHUNK_BYTES) numbers."""
+
+    def __init__(self, on_preview_dropped: Callable[[int], None] = lambda _: None) -> None:
+        """Start empty. `on_preview_dropped` hears the bytes of each preview that is let go."""
+        self._entries: list[Entry] = []
+        self._newest_opening: dict[int, Entry] = {}
+        self._grown = asyncio.Event()
+        self._on_preview_dropped = on_preview_dropped
+
+    @property
+    def sequence(self) -> int:
+        """The last number given out; 0 = none."""
+        return self._entries[-1].last if self._entries else 0
+
+    @property
+    def ended(self) -> bool:
+        """The last entry is there."""
+        return bool(self._entries) and self._entries[-1].terminal
+
+    @property
+    def events(self) -> list[LogEvent]:
+        """All that is still there, oldest first."""
+        return [entry.event for entry in self._entries]
+
+    def append(self, event: LogEvent) -> Entry:
+        """Add an event and wake the readers."""
+        if self.ended:
+            raise RuntimeError("the log has ended")
+        first = self.sequence + 1
+        chunks = -(-_image_bytes(event) // CHUNK_BYTES)
+        entry = Entry(first, first + chunks, time.monotonic(), event)
+        self._entries.append(entry)
+        if (index := _opened_index(event)) is not None:
+            self._newest_opening[index] = entry
+            self._drop_superseded()
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+        return entry
+
+    def superseded(self, entry: Entry) -> bool:
+        """Tell whether a preview is too old to be worth sending: a newer picture of it has been there for a while."""
+        if not isinstance(entry.event, PreviewShown):
+            return False
+        newest = self._newest_opening[entry.event.index]
+        return newest.first > entry.first and time.monotonic() - newest.time > SLOW_READER_SECONDS
+
+    async def read(self, after: int, heartbeat: float) -> AsyncGenerator[Entry | Heartbeat, None]:
+        """Yield the entries whose last number is above `after`, then what comes, up to the terminal one.
+
+        Yields a Heartbeat whenever nothing came for `heartbeat` seconds.
+        """
+        seen = after
+        while True:
+            entry = self._next(seen)
+            if entry is None:
+                grown = self._grown
+                try:
+                    async with asyncio.timeout(heartbeat):
+                        await grown.wait()
+                except TimeoutError:
+                    yield Heartbeat(self.sequence)
+                continue
+            seen = entry.last
+            if not self.superseded(entry):
+                yield entry
+            if entry.terminal:
+                return
+
+    def _next(self, after: int) -> Entry | None:
+        position = bisect_right(self._entries, after, key=lambda entry: entry.last)
+        return self._entries[position] if position < len(self._entries) else None
+
+    def _drop_superseded(self) -> None:
+        kept = []
+        for entry in self._entries:
+            if isinstance(entry.event, PreviewShown) and self.superseded(entry):
+                self._on_preview_dropped(len(entry.event.data))
+            else:
+                kept.append(entry)
+        self._entries = kept

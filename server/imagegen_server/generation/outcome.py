@@ -1,0 +1,75 @@
+"""What a generation says at its end."""
+
+from collections.abc import Callable, Sequence
+
+from imagegen_server.domain.errors import Billed, ImageError
+from imagegen_server.domain.events import Broken, Finished
+from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.result import Attempt, Cost, GenerationFailure, ImageResult, Usage
+
+from .batch import Batch
+from .generation import Generation
+
+
+def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Broken:
+    """Sum up: a result if there is at least one image, else the failure of the whole call."""
+    images = sorted((image for batch in batches for image in batch.images), key=lambda image: image.index)
+    failures = sorted((failure for batch in batches for failure in batch.failures), key=lambda failure: failure.index)
+    attempts = tuple(sorted((a for batch in batches for a in batch.attempts), key=lambda attempt: attempt.start_time))
+    usage = _total_usage(batches, attempts)
+    if images:
+        return Finished(
+            ImageResult(
+                generation_id=generation.id,
+                request_id=generation.request_id,
+                model=generation.plan.model,
+                images=tuple(images),
+                failures=tuple(failures),
+                usage=usage,
+                warnings=generation.plan.warnings,
+                attempts=attempts,
+                metadata=_metadata(generation, batches),
+            )
+        )
+    failure = GenerationFailure(generation.id, generation.request_id, tuple(failures), attempts, usage)
+    return Broken(failure, _whole(failures[0].error, attempts))
+
+
+def _whole(first: ImageError, attempts: Sequence[Attempt]) -> ImageError:
+    """Make the call's error from that of its first image; it is billed as far as any attempt is."""
+    billed = max((attempt.billed for attempt in attempts), key=lambda billed: billed.value, default=first.billed)
+    return first.with_billed(Billed(max(billed.value, first.billed.value)))
+
+
+def _metadata(generation: Generation, batches: Sequence[Batch]) -> dict[str, JsonObject]:
+    said = [dict(batch.report.metadata) for batch in batches if batch.report.metadata]
+    if not said:
+        return {}
+    return {generation.plan.entry.name: said[0] if len(batches) == 1 else {"requests": list(said)}}
+
+
+def _total_usage(batches: Sequence[Batch], attempts: Sequence[Attempt]) -> Usage | None:
+    """Add up what every request told; what one of them left unsaid is unknown."""
+    told = [batch.report.usage for batch in batches if batch.report.usage is not None]
+    if not told:
+        return None
+    silent_but_billed = sum(attempt.billed is not Billed.NO for attempt in attempts) > len(told)
+
+    def total(count: Callable[[Usage], int | None]) -> int | None:
+        counts = [count(usage) for usage in told]
+        known = [number for number in counts if number is not None]
+        return None if silent_but_billed or len(known) < len(counts) else sum(known)
+
+    return Usage(
+        images_generated=total(lambda usage: usage.images_generated),
+        input_tokens=total(lambda usage: usage.input_tokens),
+        output_tokens=total(lambda usage: usage.output_tokens),
+        cost=None if silent_but_billed else _total_cost([usage.cost for usage in told]),
+    )
+
+
+def _total_cost(costs: Sequence[Cost | None]) -> Cost | None:
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs) or len({cost.currency for cost in known}) != 1:
+        return None
+    return Cost(sum(cost.amount for cost in known), known[0].currency, any(cost.estimated for cost in known))

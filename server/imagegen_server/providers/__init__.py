@@ -1,0 +1,1 @@
+"""The adapters: one file or folder for each provider, behind one seam (base.py)."""

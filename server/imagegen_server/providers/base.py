@@ -1,0 +1,106 @@
+"""The seam between the server and a provider. A provider is one class with one async generator.
+
+Fan-out, validation against capabilities, warnings, partial success, the log and the chunks are written once, outside.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from imagegen_server.domain.capabilities import Model
+from imagegen_server.domain.events import ProviderEvent
+from imagegen_server.domain.result import Warning
+from imagegen_server.domain.task import Task
+
+
+class Log(Protocol):
+    """Where a provider may log: never a prompt, a key or image bytes."""
+
+    def info(self, event: str, **facts: object) -> object:
+        """Log something worth knowing in operation."""
+
+    def debug(self, event: str, **facts: object) -> object:
+        """Log something worth knowing in development."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What belongs to one attempt rather than to its task.
+
+    `deadline` is on the event loop's clock, in seconds; the server itself ends the attempt then.
+    `accepted` must be called as soon as the provider has taken the task on and may bill it, with the provider's own
+    request id if it told one. What fails before counts as not billed if the error says so; what fails after never is
+    sent again.
+    """
+
+    deadline: float
+    log: Log
+    accepted: Callable[[str], None]
+
+
+class Provider(ABC):
+    """A provider under one name of the configuration.
+
+    Adapters raise nothing but ImageError on purpose; anything else is reported as INTERNAL_ERROR. They do not retry.
+    """
+
+    param_options: ClassVar[Mapping[str, str]] = {}
+    """Params that say what an option says, by the name of that option: {"n": "count"}."""
+
+    controlled_params: ClassVar[frozenset[str]] = frozenset()
+    """Params that the adapter must set itself; a caller who gives one is refused."""
+
+    uses_image_metadata: ClassVar[bool] = False
+    """The adapter reads InputImage.metadata under its name; if not, metadata given for it is warned about."""
+
+    @abstractmethod
+    def model(self, model_id: str) -> Model:
+        """Tell what is known of any id, without input or output; `known` is False for one never seen."""
+
+    @abstractmethod
+    async def models(self) -> Sequence[Model]:
+        """List the known models.
+
+        :raises ImageError: the vendor's own list cannot be read
+        """
+
+    def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
+        """Hold a task against what the vendor takes, before anything is spent; without input or output.
+
+        Returns the task as it will be run, and what is not done as asked. Called with the count of the whole
+        generation. The default takes every task as it is.
+
+        :raises ImageError: INVALID_REQUEST with violations ("params.<provider>.x", "options.size", ...)
+        """
+        return task, ()
+
+    @abstractmethod
+    def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        """Do the task: yield progress and previews as they come, then every image as Complete or Failed.
+
+        Cancelling or closing the generator must close what it holds open at the provider, at once.
+
+        :raises ImageError: no further image will come
+        """
+
+    async def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of connections and threads. Called once, when the server stops."""
+
+
+SettingsT = TypeVar("SettingsT")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderType(Generic[SettingsT]):
+    """What an entry point of the group `imagegen.providers` names: a kind of provider that config can set up.
+
+    `settings` is a frozen dataclass whose fields are the keys of the provider's table in the configuration, besides
+    those that every provider has (type, timeout); config fills it. `build` gets the provider's configured name.
+    `implicit_on_loopback`: enabled without a table of its own while the server listens on loopback only.
+    """
+
+    name: str
+    settings: type[SettingsT]
+    build: Callable[[str, SettingsT], Provider]
+    implicit_on_loopback: bool = False

@@ -1,0 +1,64 @@
+"""The providers that are set up, by their configured names. Built-in and third-party ones come in by one door."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from .base import Provider, ProviderType
+
+ENTRY_POINT_GROUP = "imagegen.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """A provider that is set up. `timeout` in seconds, for one attempt."""
+
+    name: str
+    type_name: str
+    provider: Provider
+    timeout: float = 600.0
+
+
+class Registry:
+    """Finds providers by name."""
+
+    def __init__(self, entries: Iterable[ProviderEntry]) -> None:
+        """Hold them in the order of their names."""
+        self._entries = {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
+
+    @property
+    def entries(self) -> Mapping[str, ProviderEntry]:
+        """All, by name."""
+        return self._entries
+
+    def params_key_known(self, key: str) -> bool:
+        """Tell whether params under `key` could be meant for any provider here."""
+        return any(key in (entry.name, entry.type_name) for entry in self._entries.values())
+
+    async def close(self) -> None:
+        """Close all."""
+        for entry in self._entries.values():
+            await entry.provider.close()
+
+
+class ProviderLoadError(Exception):
+    """An installed provider cannot be loaded."""
+
+
+def installed_types() -> dict[str, ProviderType[object]]:
+    """Load every provider type that an installed distribution offers, by type name.
+
+    :raises ProviderLoadError: one of them cannot be imported, or is no ProviderType
+    """
+    found: dict[str, ProviderType[object]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            loaded = point.load()
+        except Exception as problem:
+            raise ProviderLoadError(f"provider {point.name} ({point.value}): {problem!r}") from problem
+        if not isinstance(loaded, ProviderType):
+            raise ProviderLoadError(
+                f"provider {point.name} ({point.value}): is a {type(loaded).__name__}, no ProviderType"
+            )
+        found[loaded.name] = loaded
+    return found

@@ -1,0 +1,12 @@
+"""The built-in provider: draws landscapes from the words of a prompt, and makes trouble on request.
+
+It needs no key and no network, so that a team can test its own client, in any language, against every outcome of the
+API. What it offers is told in docs/sandbox.md.
+"""
+
+from imagegen_server.providers.base import ProviderType
+
+from .provider import Sandbox
+from .settings import SandboxSettings
+
+PROVIDER = ProviderType(name="sandbox", settings=SandboxSettings, build=Sandbox, implicit_on_loopback=True)

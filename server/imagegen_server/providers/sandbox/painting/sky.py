@@ -1,0 +1,185 @@
+"""The sky: its gradient, the light in it, clouds, stars, northern lights."""
+
+import numpy as np
+
+from .colour import Floats, add_light, lay_over, mix, smoothstep
+from .composition import Composition
+from .frame import Frame
+from .noise import Noise, stream
+from .words import Motif
+
+
+class Sky:
+    """Soft things are painted once at half the resolution, sharp ones row by row."""
+
+    def __init__(self, frame: Frame, scene: Composition) -> None:
+        """Paint the soft part."""
+        self._frame = frame
+        self._scene = scene
+        self._columns = frame.columns
+        self._soft = self._paint_soft()
+        self._stars = self._scatter_stars()
+
+    def paint(self, first: int, last: int) -> Floats:
+        """Paint some rows."""
+        pixels = self._sharpened(first, last)
+        rows = self._frame.rows(first, last)
+        self._paint_stars(pixels, first, last)
+        self._paint_disc(pixels, rows)
+        return pixels
+
+    def _sharpened(self, first: int, last: int) -> Floats:
+        """The soft part at full resolution, between its pixels straight."""
+        height, width = self._soft.shape[:2]
+        place = (np.arange(first, last, dtype=np.float32) - 0.5) / 2
+        above = np.clip(np.floor(place).astype(np.int32), 0, height - 1)
+        below = np.minimum(above + 1, height - 1)
+        share = np.clip(place - above, 0, 1)[:, None, None]
+        lines = self._soft[above]
+        lines += (self._soft[below] - lines) * share
+        pixels = np.empty((last - first, 2 * width, 3), np.float32)
+        near, left, right = lines * np.float32(0.75), lines[:, :-1], lines[:, 1:]
+        pixels[:, 2::2] = near[:, 1:] + left * np.float32(0.25)
+        pixels[:, 0] = lines[:, 0]
+        pixels[:, 1:-1:2] = near[:, :-1] + right * np.float32(0.25)
+        pixels[:, -1] = lines[:, -1]
+        return pixels[:, : self._frame.width]
+
+    def _paint_soft(self) -> Floats:
+        scene, palette = self._scene, self._scene.palette
+        height, width = (self._frame.height + 1) // 2, (self._frame.width + 1) // 2
+        rows = (np.arange(height, dtype=np.float32) * 2 + 1) / np.float32(self._frame.height)
+        columns = (np.arange(width, dtype=np.float32) * 2 + 1) * np.float32(scene.aspect / self._frame.width)
+        down = rows / np.float32(scene.horizon)
+        across = columns - np.float32(scene.light_x)
+        away = smoothstep(np.abs(across), 0.15, 1.3)
+        pixels: Floats = np.repeat(self._gradient(down)[:, None, :], width, axis=1)
+        # Away from the light the sky is cooler and darker.
+        cool = self._gradient(down * np.float32(0.82))
+        pixels += (cool[:, None, :] - pixels) * away[None, :, None]
+        distance = np.hypot(rows[:, None] - np.float32(scene.light_y), across[None, :])
+        # Light spreads along the horizon, where the air is thick.
+        flat = np.hypot((rows[:, None] - np.float32(scene.light_y)) * 1.7, across[None, :] * 0.75)
+        glow = palette.glow * (0.42 * np.exp(-flat * 4.2) + 0.4 * np.exp(-distance * 11) + 0.3 * np.exp(-distance * 34))
+        if scene.shows(Motif.AURORA):
+            self._paint_aurora(pixels, rows, columns)
+        if scene.shows(Motif.CLOUDS) or not scene.shows(Motif.CLEAR):
+            self._paint_clouds(pixels, rows, columns, distance, glow)
+        add_light(pixels, palette.light, glow.astype(np.float32))
+        return pixels
+
+    def _gradient(self, down: Floats) -> Floats:
+        """Colour by height: 0 = zenith, 1 = horizon."""
+        palette = self._scene.palette
+        stops = np.stack([palette.zenith, palette.upper, palette.lower, palette.horizon])
+        table = np.linspace(0, 1.2, 241)
+        colours = np.empty((len(down), 3), np.float32)
+        kernel = np.hanning(49)
+        kernel /= kernel.sum()
+        for channel in range(3):
+            line = np.interp(table, (0.0, 0.48, 0.8, 1.0), stops[:, channel])
+            line = np.convolve(np.pad(line, 24, mode="edge"), kernel, mode="valid")
+            colours[:, channel] = np.interp(down, table, line)
+        return colours
+
+    def _paint_clouds(self, pixels: Floats, rows: Floats, columns: Floats, distance: Floats, glow: Floats) -> None:
+        """Clouds on a ceiling that runs away to the horizon."""
+        scene, palette = self._scene, self._scene.palette
+        noise = Noise(stream(scene.seed, "clouds"))
+        heavy = scene.mood.sky in {"storm", "grey"} or scene.shows(Motif.RAIN)
+        many = scene.shows(Motif.CLOUDS)
+        above = int(np.searchsorted(rows, scene.horizon + 0.02))
+        rows = rows[:above]
+        depth = 1 / (np.float32(scene.horizon) - rows + np.float32(0.16))
+        across = (columns[None, :] - np.float32(scene.aspect / 2)) * depth[:, None] * np.float32(0.52)
+        ahead = np.repeat((depth * np.float32(1.15))[:, None], len(columns), axis=1)
+        octaves = self._frame.octaves(5, 6)
+        warp = noise.field(ahead * 0.7 + 40, across * 0.7, 2)
+        billow = noise.field(ahead * 1.3 + warp * 0.9, across * 1.1 + warp * 0.7 + 9, octaves, 0.52)
+        low, high = (-0.22, 0.3) if heavy else (-0.02, 0.36) if many else (0.12, 0.55)
+        density = smoothstep(billow, low, high) * (0.95 if heavy else 0.82)
+        # Thin out towards the horizon, where they would only be stripes.
+        density *= smoothstep(np.float32(scene.horizon) - rows, 0.015, 0.13)[:, None]
+        # The side that faces the light is bright: the noise falls off that way.
+        down, right = np.gradient(billow)
+        towards_y = np.float32(scene.light_y) - rows[:, None]
+        towards_x = np.float32(scene.light_x) - columns[None, :]
+        length = np.hypot(towards_x, towards_y) + np.float32(0.05)
+        slope = -(down * towards_y + right * towards_x) / length * np.float32(len(rows) * 0.022)
+        near_light = np.exp(-distance[:above] * 2.2)
+        bright = np.clip(0.34 + slope * 0.9 + near_light * 0.75 - density * (0.45 if heavy else 0.25), 0, 1)
+        paint = palette.cloud_dark + (palette.cloud_lit - palette.cloud_dark) * bright[..., None]
+        lay_over(pixels[:above], paint, density)
+        glow[:above] *= 1 - 0.55 * density
+
+    def _paint_aurora(self, pixels: Floats, rows: Floats, columns: Floats) -> None:
+        """Curtains of light: sharp at the lower edge, fading upwards."""
+        scene = self._scene
+        noise = Noise(stream(scene.seed, "aurora"))
+        for band, paint in enumerate(("#5cf2a6", "#59d6e8", "#9a7cf0")):
+            wander = noise.line(columns * 1.3 + 31 * band, 4)
+            edge = np.float32(scene.horizon) * (0.62 - 0.16 * band + wander * 0.3)
+            rays = 0.55 + 0.45 * noise.line(columns * 16 + wander * 8 + 5 * band, 3, 0.6)
+            rise = edge[None, :] - rows[:, None]
+            curtain = smoothstep(rise, -0.012, 0.02) * np.exp(-np.maximum(rise, 0) * (7 + 2 * band))
+            reach = smoothstep(noise.line(columns * 0.9 + 17 + 9 * band, 2), -0.35, 0.3)
+            light = np.array([int(paint[at : at + 2], 16) / 255 for at in (1, 3, 5)], np.float32)
+            add_light(
+                pixels, light, (curtain * (rays * reach)[None, :] * np.float32(0.62 - 0.12 * band)).astype(np.float32)
+            )
+
+    def _scatter_stars(self) -> Floats:
+        """Rows of y, x, brightness, colour temperature; sorted by y."""
+        scene = self._scene
+        strength = max(scene.palette.stars, 0.6 if scene.shows(Motif.STARS) else 0.0)
+        random = stream(scene.seed, "stars")
+        count = int(620 * strength * scene.aspect)
+        stars = random.random((count, 4), np.float32)
+        stars[:, 0] = stars[:, 0] ** 1.25 * scene.horizon
+        stars[:, 1] *= scene.aspect
+        stars[:, 2] = (
+            strength
+            * (0.1 + 0.9 * stars[:, 2] ** 5)
+            * (1 - smoothstep(stars[:, 0], 0.55 * scene.horizon, scene.horizon))
+        )
+        return stars[np.argsort(stars[:, 0])]
+
+    def _paint_stars(self, pixels: Floats, first: int, last: int) -> None:
+        height, width = self._frame.height, self._frame.width
+        # As large as on a picture of a thousand pixels, and never smaller than one pixel can show.
+        radius = max(height / 1024, 0.35) * 0.75
+        reach = int(np.ceil(radius * 3))
+        begin, end = np.searchsorted(self._stars[:, 0] * height, (first - reach, last + reach))
+        for y, x, bright, warmth in self._stars[begin:end]:
+            row, column = y * height - first, x * width / self._frame.aspect
+            top, left = max(int(row) - reach, 0), max(int(column) - reach, 0)
+            patch = pixels[top : max(int(row) + reach + 1, 0), left : int(column) + reach + 1]
+            if not patch.size:
+                continue
+            down = (np.arange(top, top + patch.shape[0]) + 0.5 - row) ** 2
+            right = (np.arange(left, left + patch.shape[1]) + 0.5 - column) ** 2
+            shine = np.exp(-(down[:, None] + right[None, :]) / (2 * (radius * (0.6 + 0.7 * bright)) ** 2)) * bright
+            tone = np.array([0.8 + 0.2 * warmth, 0.9, 1.0 - 0.25 * warmth], np.float32)
+            add_light(patch, tone, np.minimum(shine * 1.3, 1).astype(np.float32))
+
+    def _paint_disc(self, pixels: Floats, rows: Floats) -> None:
+        scene = self._scene
+        radius = scene.light_radius
+        if scene.mood.sky in {"storm", "grey"} or not {Motif.SUN, Motif.MOON} & scene.mood.motifs:
+            return
+        margin = radius + 2 / self._frame.height
+        begin, end = np.searchsorted(rows, (scene.light_y - margin, scene.light_y + margin))
+        left, right = np.searchsorted(self._columns, (scene.light_x - margin, scene.light_x + margin))
+        patch = pixels[begin:end, left:right]
+        if not patch.size:
+            return
+        down = (rows[begin:end] - np.float32(scene.light_y))[:, None]
+        across = (self._columns[left:right] - np.float32(scene.light_x))[None, :]
+        edge = np.float32(self._frame.height)
+        cover = np.clip((radius - np.hypot(down, across)) * edge + 0.5, 0, 1)
+        core = mix(scene.palette.light, np.ones(3, np.float32), 0.55)
+        if scene.is_moon:
+            noise = Noise(stream(scene.seed, "moon"))
+            seas = noise.grid(down[:, 0] / np.float32(radius) * 1.7 + 50, across[0] / np.float32(radius) * 1.7 + 50, 4)
+            core = core * (0.93 - 0.16 * smoothstep(seas, -0.05, 0.35))[..., None]
+        lay_over(patch, core, cover)

@@ -1,0 +1,142 @@
+"""The edge of every RPC: one place where errors become statuses, and one log line for each call."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, NoReturn, Self, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.result import GenerationFailure
+from imagegen_server.generation.faults import describe_fault
+
+from .status import status_of
+
+_SERVICES = "/imagegen.v1."
+_logger = structlog.get_logger("imagegen.call")
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+
+
+class BrokenGeneration(Exception):
+    """A generation ended without any image."""
+
+    def __init__(self, error: ImageError, failure: GenerationFailure) -> None:
+        """Carry both to the boundary."""
+        super().__init__(error.message)
+        self.error = error
+        self.failure = failure
+
+
+_facts: ContextVar[dict[str, object]] = ContextVar("call_facts")
+
+
+def note(**facts: object) -> None:
+    """Add facts to the log line of the call that is being served: ids, sizes, times; never bytes, keys or prompts."""
+    _facts.get({}).update(facts)
+
+
+class Boundary(grpc.aio.ServerInterceptor):
+    """Wraps every method of our services. Handlers only return or yield messages, or raise."""
+
+    def __init__(self, slow_reader: float) -> None:
+        """End a stream whose reader takes nothing for `slow_reader` seconds."""
+        self._slow_reader = slow_reader
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        """Wrap the handler, unless the service is not ours."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_SERVICES):
+            return handler
+
+        unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
+        streaming = cast("Callable[[Message, Context], AsyncGenerator[Message, None]]", handler.unary_stream)
+
+        async def answer(request: Message, context: Context) -> Message:
+            with _CallLine(method) as line:
+                try:
+                    return await unary(request, context)
+                except Exception as problem:  # noqa: BLE001 - a fault in one call must not touch the others
+                    await line.abort(context, problem)
+
+        async def stream(request: Message, context: Context) -> None:
+            with _CallLine(method) as line:
+                try:
+                    async with aclosing(streaming(request, context)) as messages:
+                        async for message in messages:
+                            await self._write(context, message)
+                except Exception as problem:  # noqa: BLE001 - as above
+                    await line.abort(context, problem)
+
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                cast("Any", stream), handler.request_deserializer, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            cast("Any", answer), handler.request_deserializer, handler.response_serializer
+        )
+
+    async def _write(self, context: Context, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._slow_reader):
+                await context.write(message)
+        except TimeoutError:
+            raise ImageError(Reason.CANCELLED, f"the reader took nothing for {self._slow_reader:g} s") from None
+
+
+class _CallLine:
+    """The log line of one call, written when it ends."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._facts: dict[str, object] = {}
+        self._code = "OK"
+
+    def __enter__(self) -> Self:
+        self._token = _facts.set(self._facts)
+        self._start = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _facts.reset(self._token)
+        if kind is asyncio.CancelledError:
+            self._code, self._facts["client_left"] = "CANCELLED", True
+        write = _logger.error if "exception" in self._facts else _logger.info
+        write(
+            "call",
+            method=self._method,
+            code=self._code,
+            seconds=round(time.monotonic() - self._start, 4),
+            **self._facts,
+        )
+
+    async def abort(self, context: Context, problem: Exception) -> NoReturn:
+        """End the call with the status of what went wrong."""
+        if isinstance(problem, NotImplementedError):
+            self._code = "UNIMPLEMENTED"
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(problem))
+        failure = None
+        if isinstance(problem, BrokenGeneration):
+            error, failure = problem.error, problem.failure
+        elif isinstance(problem, ImageError):
+            error = problem
+        else:
+            error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details")
+            self._facts |= describe_fault(problem)
+        code, message, trailers = status_of(error, failure)
+        self._code = code.name
+        self._facts |= {"reason": error.reason.name, "billed": error.billed.name.lower()}
+        if error.violations:
+            self._facts["violations"] = [violation.field for violation in error.violations]
+        await context.abort(code, message, trailers)

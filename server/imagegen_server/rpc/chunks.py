@@ -1,0 +1,96 @@
+"""From the log of a generation to the messages of a stream, image bytes cut into chunks."""
+
+import time
+from collections.abc import AsyncGenerator, Iterator
+
+from imagegen.v1 import image_pb2, image_stream_pb2
+
+from imagegen_server.domain.events import (
+    Broken,
+    Finished,
+    ImageFailed,
+    ImageFinished,
+    PreviewShown,
+    Progress,
+    Started,
+)
+from imagegen_server.generation.engine import Engine
+from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.log import CHUNK_BYTES, Entry, Heartbeat
+
+from .boundary import BrokenGeneration
+from .encode import (
+    failure_message,
+    generated_message,
+    preview_message,
+    progress_message,
+    result_message,
+    started_message,
+)
+
+Event = image_stream_pb2.ImageStreamEvent
+
+
+def pieces(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Cut data from `offset` on into chunks, each with its own offset."""
+    for start in range(offset, len(data), CHUNK_BYTES):
+        yield start, data[start : start + CHUNK_BYTES]
+
+
+async def stream_events(
+    engine: Engine, generation: Generation, *, after: int, mode: image_pb2.DeliveryMode.ValueType, heartbeat: float
+) -> AsyncGenerator[Event, None]:
+    """Yield the messages of a reader who has seen everything up to sequence `after`.
+
+    :raises BrokenGeneration: the generation ended without an image
+    """
+    with_bytes = mode != image_pb2.DELIVERY_MODE_REFERENCE
+    async for entry in generation.log.read(after, heartbeat):
+        if isinstance(entry, Heartbeat):
+            progress = progress_message(generation.last_progress, time.monotonic() - generation.start_time)
+            yield Event(sequence=entry.sequence, progress=progress)
+            continue
+        opening = _opening(generation, entry)
+        if entry.first > after:
+            yield opening
+        if with_bytes:
+            async for message in _chunks(engine, generation, entry, after):
+                yield message
+
+
+def _opening(generation: Generation, entry: Entry) -> Event:
+    match entry.event:
+        case Started():
+            return Event(sequence=entry.first, started=started_message(entry.event))
+        case Progress():
+            elapsed = entry.time - generation.start_time
+            return Event(sequence=entry.first, progress=progress_message(entry.event, elapsed))
+        case PreviewShown():
+            return Event(sequence=entry.first, preview=preview_message(entry.event))
+        case ImageFinished(generated):
+            return Event(sequence=entry.first, complete=generated_message(generated))
+        case ImageFailed(failure):
+            return Event(sequence=entry.first, failure=failure_message(failure, generation.id, generation.request_id))
+        case Finished(result):
+            return Event(sequence=entry.first, result=result_message(result))
+        case Broken(failure, error):
+            raise BrokenGeneration(error, failure)
+
+
+async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: int) -> AsyncGenerator[Event, None]:
+    match entry.event:
+        case PreviewShown(index, number, _, data):
+            pass
+        case ImageFinished(generated):
+            index, number = generated.index, 0
+            _, data = await engine.image(generation.caller, generated.image.image_id)
+        case _:
+            return
+    for offset, piece in pieces(data):
+        sequence = entry.first + 1 + offset // CHUNK_BYTES
+        if sequence <= after:
+            continue
+        if generation.log.superseded(entry):
+            return
+        chunk = image_stream_pb2.ImageChunk(index=index, preview_number=number, offset=offset, data=piece)
+        yield Event(sequence=sequence, chunk=chunk)

@@ -1,0 +1,211 @@
+"""From protobuf requests to wishes: every violation and every unknown field, by its path in the request."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf import struct_pb2
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+from imagegen.v1 import image_pb2, image_service_pb2
+
+from imagegen_server.domain.errors import Violation
+from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFacts, InputImage
+from imagegen_server.domain.json import JsonObject, JsonValue
+from imagegen_server.domain.result import Warning, WarningReason
+from imagegen_server.domain.task import Operation, Options, PixelSize, Wish
+from imagegen_server.images.facts import read_facts
+
+MAX_PROMPT_BYTES = 131_072
+MAX_INPUT_IMAGES = 16
+MAX_WORD_LENGTH = 32
+MAX_SIDE = 16_384
+MAX_PREVIEWS = 16
+MAX_COMPRESSION = 100
+FIRST_INEXACT_INTEGER = 2**53
+"""From here on a double skips integers, so one that arrives may not be the one that was meant."""
+
+_PACKAGE = "imagegen.v1."
+_UNREADABLE = InputImage(b"", ImageFacts(UNRECOGNISED, None, None, alpha=False))
+_WORDS = ("aspect_ratio", "resolution", "quality", "background", "format")
+
+Request = image_service_pb2.GenerateRequest | image_service_pb2.EditRequest
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A wish, and what reading it has found."""
+
+    wish: Wish
+    violations: list[Violation] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
+
+
+def decode(request: Request, *, preview_default: int) -> Decoded:
+    """Read a request of Generate, Edit or their stream forms. Raises nothing: what is wrong is in the result."""
+    wrong: list[Violation] = []
+    wish = Wish(
+        operation=Operation.EDIT if isinstance(request, image_service_pb2.EditRequest) else Operation.GENERATE,
+        model=request.model,
+        prompt=request.input.prompt,
+        options=_options(request.options, wrong),
+        params={key: _json_object(struct, f"params.{key}", wrong) for key, struct in request.params.items()},
+        strict=request.strict,
+        preview_default=preview_default,
+    )
+    if not request.model:
+        wrong.append(Violation("model", "is required: provider/model or an alias"))
+    if isinstance(request, image_service_pb2.EditRequest):
+        wish = _with_images(wish, request.input, wrong)
+    elif not request.input.prompt:
+        wrong.append(Violation("input.prompt", "is required"))
+    if len(request.input.prompt.encode()) > MAX_PROMPT_BYTES:
+        wrong.append(Violation("input.prompt", f"is longer than {MAX_PROMPT_BYTES} bytes"))
+    wrong += _not_yet(request)
+    warnings = [
+        Warning(path, WarningReason.UNKNOWN_FIELD, "this server is older than your client and does not know this field")
+        for path in _unknown_fields(request, "")
+    ]
+    return Decoded(wish, wrong, warnings)
+
+
+def _not_yet(request: Request) -> Iterator[Violation]:
+    """Refuse by name what this version does not do, rather than ignore it."""
+    if request.request_id:
+        yield Violation("request_id", "is not supported by this version of the server")
+    if request.on_disconnect == image_pb2.ON_DISCONNECT_DETACH:
+        yield Violation("on_disconnect", "DETACH is not supported by this version of the server")
+    elif request.on_disconnect not in (image_pb2.ON_DISCONNECT_UNSPECIFIED, image_pb2.ON_DISCONNECT_CANCEL):
+        yield Violation("on_disconnect", f"has no value {request.on_disconnect}")
+    if request.HasField("retry"):
+        yield Violation("retry", "is not supported by this version of the server")
+    if request.delivery.mode not in image_pb2.DeliveryMode.values():
+        yield Violation("delivery.mode", f"has no value {request.delivery.mode}")
+
+
+def _options(options: image_pb2.ImageOptions, wrong: list[Violation]) -> Options:
+    path = "options."
+    if options.HasField("count") and options.count < 1:
+        wrong.append(Violation(path + "count", "must be at least 1"))
+    if options.HasField("compression") and options.compression > MAX_COMPRESSION:
+        wrong.append(Violation(path + "compression", f"must be at most {MAX_COMPRESSION}"))
+    if options.HasField("preview_count") and options.preview_count > MAX_PREVIEWS:
+        wrong.append(Violation(path + "preview_count", f"must be at most {MAX_PREVIEWS}"))
+    if len(options.negative_prompt.encode()) > MAX_PROMPT_BYTES:
+        wrong.append(Violation(path + "negative_prompt", f"is longer than {MAX_PROMPT_BYTES} bytes"))
+    wrong += [
+        Violation(path + word, f"is longer than {MAX_WORD_LENGTH} characters")
+        for word in _WORDS
+        if len(getattr(options, word)) > MAX_WORD_LENGTH
+    ]
+    size = None
+    if options.HasField("size"):
+        size = PixelSize(options.size.width, options.size.height)
+        if not (1 <= size.width <= MAX_SIDE and 1 <= size.height <= MAX_SIDE):
+            wrong.append(Violation(path + "size", f"width and height must be 1 to {MAX_SIDE} pixels"))
+        wrong += [
+            Violation(path + other, "cannot stand beside options.size; give one of them")
+            for other in ("aspect_ratio", "resolution")
+            if getattr(options, other)
+        ]
+    return Options(
+        count=options.count if options.HasField("count") else None,
+        size=size,
+        aspect_ratio=options.aspect_ratio or None,
+        resolution=options.resolution or None,
+        quality=options.quality or None,
+        background=options.background or None,
+        format=options.format or None,
+        compression=options.compression if options.HasField("compression") else None,
+        seed=options.seed if options.HasField("seed") else None,
+        negative_prompt=options.negative_prompt or None,
+        preview_count=options.preview_count if options.HasField("preview_count") else None,
+    )
+
+
+def _with_images(wish: Wish, edit: image_pb2.ImageEditInput, wrong: list[Violation]) -> Wish:
+    if not edit.images:
+        wrong.append(Violation("input.images", "at least one image is required"))
+    if len(edit.images) > MAX_INPUT_IMAGES:
+        wrong.append(Violation("input.images", f"at most {MAX_INPUT_IMAGES} images"))
+    images = tuple(
+        _image(source, f"input.images[{position}]", wrong)
+        for position, source in enumerate(edit.images[:MAX_INPUT_IMAGES])
+    )
+    mask = _image(edit.mask, "input.mask", wrong) if edit.HasField("mask") else None
+    return Wish(
+        operation=wish.operation,
+        model=wish.model,
+        prompt=wish.prompt,
+        options=wish.options,
+        images=images,
+        mask=mask,
+        params=wish.params,
+        strict=wish.strict,
+        preview_default=wish.preview_default,
+    )
+
+
+def _image(source: image_pb2.ImageSource, path: str, wrong: list[Violation]) -> InputImage:
+    kind = source.WhichOneof("source")
+    problem = ""
+    if kind is None:
+        problem = "has no source: give data"
+    elif kind != "data":
+        path, problem = f"{path}.{kind}", "is not supported by this version of the server; give data"
+    elif len(source.data) > MAX_IMAGE_BYTES:
+        path, problem = f"{path}.data", f"is {len(source.data)} bytes; at most {MAX_IMAGE_BYTES}"
+    if problem:
+        wrong.append(Violation(path, problem))
+        return _UNREADABLE
+    facts = read_facts(source.data)
+    if facts is None or facts.width is None:
+        what = "is no image" if facts is None else f"is {facts.media_type}, whose size in pixels cannot be read"
+        wrong.append(Violation(f"{path}.data", f"{what}; give a PNG, JPEG, WebP or GIF"))
+        return _UNREADABLE
+    metadata = {key: _json_object(struct, f"{path}.metadata.{key}", wrong) for key, struct in source.metadata.items()}
+    return InputImage(source.data, facts, metadata)
+
+
+def _json_object(struct: struct_pb2.Struct, path: str, wrong: list[Violation]) -> JsonObject:
+    return {key: _json(value, f"{path}.{key}", wrong) for key, value in struct.fields.items()}
+
+
+def _json(value: struct_pb2.Value, path: str, wrong: list[Violation]) -> JsonValue:
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return _number(value.number_value, path, wrong)
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return dict(_json_object(value.struct_value, path, wrong))
+        case "list_value":
+            return [_json(item, f"{path}[{at}]", wrong) for at, item in enumerate(value.list_value.values)]
+    return None
+
+
+def _number(number: float, path: str, wrong: list[Violation]) -> int | float:
+    if not math.isfinite(number):
+        wrong.append(Violation(path, "is no finite number, and JSON has no other"))
+        return 0
+    if abs(number) >= FIRST_INEXACT_INTEGER:
+        wrong.append(Violation(path, "is 2^53 or more in magnitude, which a double cannot hold exactly; give a string"))
+        return 0
+    return int(number) if number.is_integer() else number
+
+
+def _unknown_fields(message: Message, path: str) -> Iterator[str]:
+    unknown = UnknownFieldSet(message)
+    for position in range(len(unknown)):
+        yield f"{path}#{unknown[position].field_number}"
+    for descriptor, value in message.ListFields():
+        kind = descriptor.message_type
+        if kind is None or not kind.full_name.startswith(_PACKAGE) or isinstance(value, Mapping):
+            continue
+        if isinstance(value, Message):
+            yield from _unknown_fields(value, f"{path}{descriptor.name}.")
+        elif isinstance(value, Sequence):
+            for position, item in enumerate(value):
+                yield from _unknown_fields(item, f"{path}{descriptor.name}[{position}].")

@@ -1,0 +1,225 @@
+"""From the domain's values to protobuf messages."""
+
+from collections.abc import Iterable, Mapping
+
+from google.protobuf import struct_pb2
+from imagegen.v1 import error_reason_pb2, image_pb2, image_stream_pb2, model_service_pb2
+
+from imagegen_server.domain.capabilities import Capabilities, Model
+from imagegen_server.domain.errors import Failure
+from imagegen_server.domain.events import PreviewShown, Progress, Started
+from imagegen_server.domain.json import JsonObject, JsonValue
+from imagegen_server.domain.result import (
+    Attempt,
+    GeneratedImage,
+    GenerationFailure,
+    ImageResult,
+    StoredImage,
+    Usage,
+    Warning,
+)
+
+_NANOS = 1_000_000_000
+
+
+def result_message(result: ImageResult, data: Mapping[str, bytes] | None = None) -> image_pb2.ImageResult:
+    """Write a result. `data` holds image bytes by image id, for those that travel inline."""
+    data = data or {}
+    return image_pb2.ImageResult(
+        generation_id=result.generation_id,
+        request_id=result.request_id,
+        model=result.model,
+        images=[generated_message(image, data.get(image.image.image_id, b"")) for image in result.images],
+        failures=[failure_message(failure, result.generation_id, result.request_id) for failure in result.failures],
+        usage=_usage(result.usage) if result.usage else None,
+        warnings=_warnings(result.warnings),
+        attempts=[_attempt(attempt) for attempt in result.attempts],
+        metadata=_structs(result.metadata),
+    )
+
+
+def generation_failure_message(failure: GenerationFailure) -> image_pb2.GenerationFailure:
+    """Write what came of a generation without images."""
+    return image_pb2.GenerationFailure(
+        generation_id=failure.generation_id,
+        request_id=failure.request_id,
+        failures=[failure_message(item, failure.generation_id, failure.request_id) for item in failure.failures],
+        attempts=[_attempt(attempt) for attempt in failure.attempts],
+        usage=_usage(failure.usage) if failure.usage else None,
+    )
+
+
+def image_message(image: StoredImage, data: bytes = b"") -> image_pb2.Image:
+    """Write a finished image's facts, with its bytes if they travel inline."""
+    message = image_pb2.Image(
+        image_id=image.image_id,
+        media_type=image.facts.media_type,
+        width=image.facts.width,
+        height=image.facts.height,
+        size_bytes=image.size_bytes,
+        sha256=image.sha256,
+        data=data,
+    )
+    message.expire_time.FromDatetime(image.expire_time)
+    return message
+
+
+def generated_message(generated: GeneratedImage, data: bytes = b"") -> image_pb2.GeneratedImage:
+    """Write a finished image."""
+    return image_pb2.GeneratedImage(
+        index=generated.index,
+        image=image_message(generated.image, data),
+        revised_prompt=generated.revised_prompt,
+        seed=generated.seed,
+        metadata=_structs(generated.metadata),
+    )
+
+
+def failure_message(failure: Failure, generation_id: str, request_id: str) -> image_pb2.ImageFailure:
+    """Write one image that will not come."""
+    error = failure.error
+    return image_pb2.ImageFailure(
+        index=failure.index,
+        reason=error_reason_pb2.ErrorReason.ValueType(error.reason.value),
+        message=error.message,
+        billed=image_pb2.Billed.ValueType(error.billed.value),
+        metadata=error.facts() | {"generation_id": generation_id, "request_id": request_id},
+    )
+
+
+def started_message(started: Started) -> image_stream_pb2.GenerationStarted:
+    """Write the first event."""
+    return image_stream_pb2.GenerationStarted(
+        generation_id=started.generation_id,
+        request_id=started.request_id,
+        model=started.model,
+        warnings=_warnings(started.warnings),
+    )
+
+
+def progress_message(progress: Progress, elapsed: float) -> image_stream_pb2.Progress:
+    """Write where a generation stands, `elapsed` seconds after its start."""
+    message = image_stream_pb2.Progress(
+        phase=image_stream_pb2.Phase.ValueType(progress.phase.value),
+        index=progress.index,
+        fraction=progress.fraction,
+        step=progress.step,
+        steps=progress.steps,
+        queue_position=progress.queue_position,
+        model=progress.model,
+        message=progress.message,
+    )
+    message.elapsed.FromNanoseconds(int(elapsed * _NANOS))
+    if progress.remaining is not None:
+        message.remaining.FromNanoseconds(int(progress.remaining * _NANOS))
+    return message
+
+
+def preview_message(preview: PreviewShown) -> image_stream_pb2.ImagePreview:
+    """Write the opening of a preview."""
+    return image_stream_pb2.ImagePreview(
+        index=preview.index,
+        number=preview.number,
+        image=image_pb2.Image(
+            media_type=preview.facts.media_type,
+            width=preview.facts.width,
+            height=preview.facts.height,
+            size_bytes=len(preview.data),
+        ),
+        metadata=_structs(preview.metadata),
+    )
+
+
+def model_message(model: Model, provider: str, aliases: Iterable[str], max_count: int) -> model_service_pb2.Model:
+    """Write a model of the provider with that configured name."""
+    message = model_service_pb2.Model(
+        name=f"{provider}/{model.id}",
+        provider=provider,
+        display_name=model.display_name,
+        aliases=sorted(aliases),
+        known=model.known,
+        capabilities=_capabilities(model.capabilities, max_count),
+    )
+    if model.retire_time is not None:
+        message.retire_time.FromDatetime(model.retire_time)
+    return message
+
+
+def _capabilities(capabilities: Capabilities, max_count: int) -> model_service_pb2.ModelCapabilities:
+    return model_service_pb2.ModelCapabilities(
+        generate=capabilities.generate,
+        streaming=capabilities.streaming,
+        edit=capabilities.edit,
+        max_images=capabilities.max_images,
+        max_count=capabilities.max_count or max_count,
+        max_input_images=capabilities.max_input_images,
+        mask=capabilities.mask,
+        previews=model_service_pb2.PreviewSupport.ValueType(capabilities.previews.value),
+        options=sorted(capabilities.options or ()),
+        sizes=capabilities.sizes,
+        aspect_ratios=capabilities.aspect_ratios,
+        resolutions=capabilities.resolutions,
+        qualities=capabilities.qualities,
+        backgrounds=capabilities.backgrounds,
+        formats=capabilities.formats,
+    )
+
+
+def _warnings(warnings: Iterable[Warning]) -> list[image_pb2.Warning]:
+    return [
+        image_pb2.Warning(
+            field=warning.field,
+            reason=image_pb2.WarningReason.ValueType(warning.reason.value),
+            message=warning.message,
+        )
+        for warning in warnings
+    ]
+
+
+def _attempt(attempt: Attempt) -> image_pb2.Attempt:
+    message = image_pb2.Attempt(
+        provider=attempt.provider,
+        model=attempt.model,
+        outcome=image_pb2.AttemptOutcome.ValueType(attempt.outcome.value),
+        billed=image_pb2.Billed.ValueType(attempt.billed.value),
+        reason=error_reason_pb2.ErrorReason.ValueType(attempt.reason.value if attempt.reason else 0),
+        http_status=attempt.http_status,
+        provider_request_id=attempt.provider_request_id,
+    )
+    message.start_time.FromDatetime(attempt.start_time)
+    message.duration.FromNanoseconds(int(attempt.duration * _NANOS))
+    return message
+
+
+def _usage(usage: Usage) -> image_pb2.ImageUsage:
+    cost = usage.cost
+    return image_pb2.ImageUsage(
+        images_generated=usage.images_generated,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=image_pb2.Cost(amount=cost.amount, currency=cost.currency, estimated=cost.estimated) if cost else None,
+    )
+
+
+def _structs(metadata: Mapping[str, JsonObject]) -> dict[str, struct_pb2.Struct]:
+    return {name: _struct(value) for name, value in metadata.items()}
+
+
+def _struct(value: JsonObject) -> struct_pb2.Struct:
+    return struct_pb2.Struct(fields={key: _value(item) for key, item in value.items()})
+
+
+def _value(value: JsonValue) -> struct_pb2.Value:
+    match value:
+        case None:
+            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        case bool():
+            return struct_pb2.Value(bool_value=value)
+        case int() | float():
+            return struct_pb2.Value(number_value=value)
+        case str():
+            return struct_pb2.Value(string_value=value)
+        case list():
+            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_value(item) for item in value]))
+        case dict():
+            return struct_pb2.Value(struct_value=_struct(value))

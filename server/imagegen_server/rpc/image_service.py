@@ -1,0 +1,184 @@
+"""The servicer of ImageService: decode, plan, open, read, encode."""
+
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
+
+from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.domain.events import Broken, Finished
+from imagegen_server.domain.result import ImageResult, Warning, WarningReason
+from imagegen_server.generation.engine import Engine
+from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.log import Entry
+
+from .boundary import BrokenGeneration, Context, note
+from .chunks import pieces, stream_events
+from .decode import Request, decode
+from .encode import image_message, result_message
+from .missing import MissingMethods
+
+CALLER = "anonymous"
+"""Whom every call belongs to while the server knows no callers."""
+
+_Events: TypeAlias = AsyncGenerator[image_stream_pb2.ImageStreamEvent, None]
+
+DEFAULT_INLINE_BYTES = 3 * 1024 * 1024
+STREAM_PREVIEWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """`max_inline_bytes`: the most a unary answer may carry. `heartbeat`: seconds of silence before one is sent."""
+
+    max_inline_bytes: int = 64 * 1024 * 1024
+    heartbeat: float = 5.0
+
+
+class ImageService(MissingMethods):
+    """Makes and changes pictures."""
+
+    def __init__(self, engine: Engine, settings: DeliverySettings) -> None:
+        """Be wired by the app."""
+        self._engine = engine
+        self._settings = settings
+
+    async def Generate(self, request: image_service_pb2.GenerateRequest, context: Context) -> image_pb2.ImageResult:
+        """Draw, and answer when all is done."""
+        return await self._unary(request, context)
+
+    async def Edit(self, request: image_service_pb2.EditRequest, context: Context) -> image_pb2.ImageResult:
+        """Change, and answer when all is done."""
+        return await self._unary(request, context)
+
+    def StreamGenerate(self, request: image_service_pb2.GenerateRequest, context: Context) -> _Events:
+        """Draw, and tell how it goes."""
+        return self._stream(request, context)
+
+    def StreamEdit(self, request: image_service_pb2.EditRequest, context: Context) -> _Events:
+        """Change, and tell how it goes."""
+        return self._stream(request, context)
+
+    async def ReadImage(
+        self,
+        request: image_service_pb2.ReadImageRequest,
+        context: Context,  # noqa: ARG002 - the signature of a gRPC handler
+    ) -> AsyncGenerator[image_service_pb2.ReadImageResponse, None]:
+        """Send an image from any offset."""
+        if not request.image_id:
+            raise _invalid("image_id", "is required")
+        stored, data = await self._engine.image(CALLER, request.image_id)
+        note(size_bytes=stored.size_bytes, offset=request.offset)
+        if request.offset > stored.size_bytes:
+            raise _invalid("offset", f"is past the end of the image, which has {stored.size_bytes} bytes")
+        with self._engine.reading_image():
+            facts: image_pb2.Image | None = image_message(stored)
+            if request.offset == stored.size_bytes:
+                yield image_service_pb2.ReadImageResponse(image=facts, offset=request.offset)
+            for offset, piece in pieces(data, request.offset):
+                yield image_service_pb2.ReadImageResponse(image=facts, offset=offset, data=piece)
+                facts = None
+        self._engine.delivered(request.image_id)
+
+    async def _unary(self, request: Request, context: Context) -> image_pb2.ImageResult:
+        async with self._generation(request, context, streaming=False) as generation:
+            async for entry in generation.log.read(0, math.inf):
+                match entry:
+                    case Entry(event=Finished(result)):
+                        return result_message(result, await self._inline(request.delivery, result, context))
+                    case Entry(event=Broken(failure, error)):
+                        raise BrokenGeneration(error, failure)
+        raise AssertionError("a log ends with its last entry")
+
+    async def _stream(self, request: Request, context: Context) -> _Events:
+        async with self._generation(request, context, streaming=True) as generation:
+            mode = request.delivery.mode
+            events = stream_events(self._engine, generation, after=0, mode=mode, heartbeat=self._settings.heartbeat)
+            async for event in events:
+                yield event
+                if event.HasField("result") and mode != image_pb2.DELIVERY_MODE_REFERENCE:
+                    for generated in event.result.images:
+                        self._engine.delivered(generated.image.image_id)
+
+    @asynccontextmanager
+    async def _generation(self, request: Request, context: Context, *, streaming: bool) -> AsyncIterator[Generation]:
+        """Plan, admit and launch what a request asks for, and read it until the context is left."""
+        decoded = decode(request, preview_default=STREAM_PREVIEWS if streaming else 0)
+        note(model=request.model)
+        warnings = decoded.warnings
+        if not streaming:
+            warnings += self._unary_warnings(request)
+        plan = await self._engine.planner.plan(decoded.wish, decoded.violations, warnings)
+        generation = await self._engine.open(plan, CALLER, decoded.wish.input_bytes, context.time_remaining())
+        note(generation_id=generation.id, request_id=generation.request_id, model=plan.model, count=plan.task.count)
+        # A generation must not begin before the RPC is committed: a client's automatic retry would buy a second one.
+        try:
+            await context.send_initial_metadata(
+                (("imagegen-generation-id", generation.id), ("imagegen-request-id", generation.request_id))
+            )
+        except BaseException:
+            self._engine.discard(generation)
+            raise
+        with generation.reading():
+            self._engine.launch(generation)
+            try:
+                yield generation
+            finally:
+                _note_outcome(generation)
+
+    def _unary_warnings(self, request: Request) -> list[Warning]:
+        noted = []
+        if request.options.preview_count:
+            noted.append(
+                Warning("options.preview_count", WarningReason.IGNORED, "a unary call shows none; use the stream form")
+            )
+            request.options.preview_count = 0
+        if request.delivery.inline_limit_bytes > self._settings.max_inline_bytes:
+            noted.append(
+                Warning(
+                    "delivery.inline_limit_bytes",
+                    WarningReason.ADJUSTED,
+                    f"this server's limit is {self._settings.max_inline_bytes}",
+                )
+            )
+        return noted
+
+    async def _inline(self, delivery: image_pb2.Delivery, result: ImageResult, context: Context) -> dict[str, bytes]:
+        """Choose the bytes that travel in the answer: all of them or none."""
+        limit = delivery.inline_limit_bytes if delivery.HasField("inline_limit_bytes") else DEFAULT_INLINE_BYTES
+        limit = min(limit, self._settings.max_inline_bytes)
+        if delivery.mode == image_pb2.DELIVERY_MODE_REFERENCE or sum(i.image.size_bytes for i in result.images) > limit:
+            return {}
+        ids = [generated.image.image_id for generated in result.images]
+
+        def delivered(call: Any) -> None:
+            if not call.cancelled():
+                for image_id in ids:
+                    self._engine.delivered(image_id)
+
+        context.add_done_callback(delivered)
+        return {image_id: (await self._engine.image(CALLER, image_id))[1] for image_id in ids}
+
+
+def _note_outcome(generation: Generation) -> None:
+    last = generation.log.events[-1]
+    if isinstance(last, Finished | Broken):
+        ended = last.result if isinstance(last, Finished) else last.failure
+        sizes = [image.image.size_bytes for image in last.result.images] if isinstance(last, Finished) else []
+        note(
+            images=len(sizes),
+            failures=len(ended.failures),
+            image_bytes=sum(sizes),
+            provider_seconds=round(sum(attempt.duration for attempt in ended.attempts), 4),
+            attempts=[attempt.outcome.name.lower() for attempt in ended.attempts],
+        )
+    else:
+        note(unfinished_after=round(time.monotonic() - generation.start_time, 4))
+
+
+def _invalid(field: str, problem: str) -> ImageError:
+    return ImageError(Reason.INVALID_REQUEST, f"{field}: {problem}", violations=[Violation(field, problem)])

@@ -1,0 +1,89 @@
+"""The servicer of ModelService."""
+
+import base64
+import binascii
+
+from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
+
+from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.generation.fitting import MAX_COUNT
+from imagegen_server.generation.plan import Planner
+from imagegen_server.providers.registry import ProviderEntry, Registry
+
+from .boundary import Context, note
+from .encode import model_message
+
+DEFAULT_PAGE = 100
+LARGEST_PAGE = 1000
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """Tells which models there are and what they can do."""
+
+    def __init__(self, registry: Registry, planner: Planner) -> None:
+        """Be wired by the app."""
+        self._registry = registry
+        self._planner = planner
+
+    async def ListModels(
+        self, request: model_service_pb2.ListModelsRequest, _context: Context
+    ) -> model_service_pb2.ListModelsResponse:
+        """List a page of the known models."""
+        entries = self._chosen(request.provider)
+        after = _from_token(request.page_token)
+        size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        models, unreachable = [], []
+        for entry in entries:
+            try:
+                models += [(f"{entry.name}/{model.id}", entry, model) for model in await entry.provider.models()]
+            except ImageError as error:
+                reason = error_reason_pb2.ErrorReason.ValueType(error.reason.value)
+                unreachable.append(model_service_pb2.UnreachableProvider(provider=entry.name, reason=reason))
+        models = sorted((item for item in models if item[0] > after), key=lambda item: item[0])
+        page = models[:size]
+        note(models=len(page))
+        return model_service_pb2.ListModelsResponse(
+            models=[
+                model_message(model, entry.name, self._planner.aliases_of(name), MAX_COUNT)
+                for name, entry, model in page
+            ],
+            next_page_token=_to_token(page[-1][0]) if len(models) > size else "",
+            unreachable=unreachable,
+        )
+
+    async def GetModel(
+        self, request: model_service_pb2.GetModelRequest, _context: Context
+    ) -> model_service_pb2.GetModelResponse:
+        """Tell of one model or alias."""
+        note(model=request.model)
+        if not request.model:
+            problem = "is required: provider/model or an alias"
+            raise ImageError(Reason.INVALID_REQUEST, f"model: {problem}", violations=[Violation("model", problem)])
+        entry, model = self._planner.resolve(request.model)
+        aliases = self._planner.aliases_of(f"{entry.name}/{model.id}")
+        return model_service_pb2.GetModelResponse(model=model_message(model, entry.name, aliases, MAX_COUNT))
+
+    def _chosen(self, provider: str) -> list[ProviderEntry]:
+        if not provider:
+            return list(self._registry.entries.values())
+        if provider not in self._registry.entries:
+            known = ", ".join(self._registry.entries) or "none"
+            raise ImageError(
+                Reason.PROVIDER_NOT_CONFIGURED,
+                f"provider {provider!r} is not configured on this server (configured: {known})",
+            )
+        return [self._registry.entries[provider]]
+
+
+def _to_token(last_name: str) -> str:
+    return base64.urlsafe_b64encode(last_name.encode()).decode()
+
+
+def _from_token(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        problem = "is no next_page_token of this server"
+        raise ImageError(
+            Reason.INVALID_REQUEST, f"page_token: {problem}", violations=[Violation("page_token", problem)]
+        ) from None

@@ -1,0 +1,112 @@
+"""The gRPC server: its options, services, health and reflection."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from imagegen.v1 import image_service_pb2, image_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+
+from .boundary import Boundary
+from .image_service import ImageService
+from .model_service import ModelService
+
+SERVICES = (
+    image_service_pb2.DESCRIPTOR.services_by_name["ImageService"].full_name,
+    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+)
+_STOP_GRACE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where to listen ("host:port", port 0 = any free one), the largest request in bytes, and patience.
+
+    `slow_reader` in seconds: a stream whose reader takes nothing for so long is ended.
+    """
+
+    listen: str = "127.0.0.1:50051"
+    max_receive_bytes: int = 65 * 1024 * 1024
+    slow_reader: float = 60.0
+
+
+def _options(settings: ListenSettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_receive_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+        # A call may be silent for minutes while its client pings every 10 s; a stock server would hang up.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_ping_strikes", 0),
+        # Find out within a minute that a client has vanished without a word.
+        ("grpc.keepalive_time_ms", 40_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+def health_name(provider: str) -> str:
+    """Make the name under which a provider's health can be asked for."""
+    return f"provider/{provider}"
+
+
+class Server:
+    """One listening gRPC server."""
+
+    def __init__(
+        self, settings: ListenSettings, images: ImageService, models: ModelService, providers: Iterable[str]
+    ) -> None:
+        """Register the services."""
+        self._settings = settings
+        self._server = grpc.aio.server(options=_options(settings), interceptors=[Boundary(settings.slow_reader)])
+        self._health = health_aio.HealthServicer()
+        self._names = ["", *SERVICES, *(health_name(provider) for provider in providers)]
+        image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, self._server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._add_reflection()
+
+    def _add_reflection(self) -> None:
+        names = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, self._server)
+        # grpcio-reflection speaks v1alpha only, while newer tools ask v1 first. The messages are the same on the wire.
+        v1alpha = reflection.aio.ReflectionServicer(names)
+        self._server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    "grpc.reflection.v1.ServerReflection",
+                    {
+                        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
+                            v1alpha.ServerReflectionInfo,
+                            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+                            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+                        )
+                    },
+                ),
+            )
+        )
+
+    async def start(self) -> str:
+        """Listen, say SERVING, and return the bound address.
+
+        :raises OSError: the address cannot be bound
+        """
+        host, _, _ = self._settings.listen.rpartition(":")
+        try:
+            port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError as problem:
+            raise OSError(f"cannot listen on {self._settings.listen}") from problem
+        await self._server.start()
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return f"{host}:{port}"
+
+    async def say_not_serving(self) -> None:
+        """Tell load balancers to send new calls elsewhere."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._server.stop(_STOP_GRACE_SECONDS)

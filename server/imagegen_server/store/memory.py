@@ -1,0 +1,119 @@
+"""Images in this process's memory."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.image import ImageFacts
+from imagegen_server.domain.result import StoredImage
+from imagegen_server.generation.ids import Ids
+from imagegen_server.generation.store import Reservation, StoreSettings
+
+_BUSY_RETRY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    caller: str
+    image: StoredImage
+    data: bytes
+    timer: asyncio.TimerHandle
+    delivered: bool = False
+
+
+class _MemoryReservation:
+    def __init__(self, store: "MemoryStore", size: int) -> None:
+        self._store = store
+        self._left = size
+
+    def use(self, size: int) -> None:
+        used = min(size, self._left)
+        self._left -= used
+        self._store.reserved_bytes -= used
+
+    def release(self) -> None:
+        self.use(self._left)
+
+
+class MemoryStore:
+    """The image store of a server that runs as one process. See the contract in generation/store.py."""
+
+    def __init__(self, settings: StoreSettings, ids: Ids) -> None:
+        """Start empty."""
+        self._settings = settings
+        self._ids = ids
+        self._kept: dict[str, _Kept] = {}
+        self.kept_bytes = 0
+        self.reserved_bytes = 0
+        self.undelivered = 0
+        self._undelivered_bytes = 0
+
+    async def reserve(self, size: int) -> Reservation:
+        """Keep room for `size` bytes, letting delivered images go for it."""
+        if self._undelivered_bytes + self.reserved_bytes + size > self._settings.max_bytes:
+            raise ImageError(
+                Reason.SERVER_BUSY,
+                "the store is full of images that nobody has read yet; read them, or ask again later",
+                retry_after=_BUSY_RETRY_SECONDS,
+            )
+        self.reserved_bytes += size
+        self._make_room()
+        return _MemoryReservation(self, size)
+
+    async def put(
+        self, caller: str, data: bytes, facts: ImageFacts, sha256: str, reservation: Reservation
+    ) -> StoredImage:
+        """Keep an image for `ttl`."""
+        if isinstance(reservation, _MemoryReservation):
+            reservation.use(len(data))
+        image = StoredImage(
+            image_id=self._ids.new("img"),
+            expire_time=datetime.now(UTC) + timedelta(seconds=self._settings.ttl),
+            facts=facts,
+            size_bytes=len(data),
+            sha256=sha256,
+        )
+        timer = asyncio.get_running_loop().call_later(self._settings.ttl, self._drop, image.image_id)
+        self._kept[image.image_id] = _Kept(caller, image, data, timer)
+        self.kept_bytes += len(data)
+        self.undelivered += 1
+        self._undelivered_bytes += len(data)
+        self._make_room()
+        return image
+
+    async def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
+        """Look an image up for the caller it belongs to."""
+        self._ids.check(image_id, Reason.IMAGE_NOT_FOUND)
+        kept = self._kept.get(image_id)
+        if kept is None or kept.caller != caller:
+            raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such image; it may have expired")
+        return kept.image, kept.data
+
+    def delivered(self, image_id: str) -> None:
+        """Note that the image may go when room is short."""
+        kept = self._kept.get(image_id)
+        if kept is not None and not kept.delivered:
+            kept.delivered = True
+            self.undelivered -= 1
+            self._undelivered_bytes -= kept.image.size_bytes
+
+    def _make_room(self) -> None:
+        """Let delivered images go, oldest first, until all fits."""
+        if self.kept_bytes + self.reserved_bytes <= self._settings.max_bytes:
+            return
+        for image_id in [image_id for image_id, kept in self._kept.items() if kept.delivered]:
+            self._drop(image_id)
+            if self.kept_bytes + self.reserved_bytes <= self._settings.max_bytes:
+                return
+
+    def _drop(self, image_id: str) -> None:
+        self.delivered(image_id)
+        kept = self._kept.pop(image_id)
+        kept.timer.cancel()
+        self.kept_bytes -= kept.image.size_bytes
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for image_id in list(self._kept):
+            self._drop(image_id)

@@ -1,0 +1,3 @@
+from tests.unit.client.fake import X
+def test_a() -> None:
+    assert X == 1
