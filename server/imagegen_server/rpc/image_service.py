@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
 
@@ -160,7 +160,7 @@ class ImageService(MissingMethods):
                 for image_id in ids:
                     self._engine.delivered(image_id)
 
-        context.add_done_callback(delivered)
+        context.add_done_callback(cast("Any", delivered))
         return {image_id: (await self._engine.image(CALLER, image_id))[1] for image_id in ids}
 
 

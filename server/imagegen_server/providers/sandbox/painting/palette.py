@@ -60,10 +60,12 @@ def palette_of(mood: Mood) -> Palette:
     palette = _each(palette, lambda paint: turned(paint, turn, saturation))
     for tint, share in mood.tints:
         palette = _each(palette, lambda paint, tint=tint, share=share: _tinted(paint, tint, share))
+    # Air in the distance has the colour of the low sky.
+    palette = replace(palette, haze=mix(palette.haze, palette.lower, 0.35) * np.float32(0.93))
     if mood.ground is not None:
         # The ground takes its colour from what grows on it, its darkness from the light.
         land = _tinted(palette.land, mood.ground, 0.85)
-        palette = replace(palette, land=np.clip(mix(land, mood.ground, 0.35 * float(luminance(palette.lower))), 0, 1))
+        palette = replace(palette, land=np.clip(mix(land, mood.ground, 0.5 * float(luminance(palette.upper))), 0, 1))
     return palette
 
 

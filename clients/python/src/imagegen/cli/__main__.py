@@ -1,0 +1,5 @@
+"""`python -m imagegen.cli`."""
+
+from imagegen.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""Where images go: files, or standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from imagegen import Image
+
+STDOUT: Final = "-"
+
+
+class Output:
+    """The place that -o names, for one image or several."""
+
+    def __init__(self, target: str | None, count: int = 1) -> None:
+        """Check the place before anything is spent.
+
+        Raises:
+            click.UsageError: the folder is not there or cannot be written to, or several images would share one stream.
+        """
+        self._target = target
+        self._several = count > 1
+        self.stdout = target == STDOUT
+        if self.stdout and self._several:
+            raise click.UsageError("-o - takes one image; give a file name for several")
+        if self.stdout and sys.stdout.isatty():
+            raise click.UsageError("-o - would write the image into the terminal: give a file name, or use a pipe")
+        if not self.stdout:
+            check_folder(Path(target or ".", "x").parent if target is None else Path(target).parent)
+            if target is not None and Path(target).is_dir():
+                raise click.UsageError(f"{target} is a folder")
+
+    def save(self, image: Image, index: int, generation_id: str) -> str:
+        """Write an image and return where it went: a path, or "-".
+
+        One of several images has its number, counted from 1, in its name. Without -o the name is the generation's id.
+        """
+        if self.stdout:
+            stream = click.get_binary_stream("stdout")
+            stream.write(image.bytes)
+            stream.flush()
+            return STDOUT
+        path = Path(self._target or generation_id or "image")
+        if self._several:
+            path = path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
+        return str(image.save(path))
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot take files.
+
+    Raises:
+        click.UsageError: it is not there, or cannot be written to.
+    """
+    if not folder.is_dir():
+        raise click.UsageError(f"there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise click.UsageError(f"the folder {folder} cannot be written to")

@@ -1,0 +1,48 @@
+"""What all tests of the client share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests import fake_server from beside them
+
+from fake_server import FakeServer, in_thread  # noqa: E402 - after the line above
+
+from imagegen import AsyncClient, Client  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IMAGEGEN_ADDRESS", raising=False)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    """A scripted server in the test's own event loop."""
+    async with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: FakeServer) -> AsyncIterator[AsyncClient]:
+    """A client of `server`."""
+    async with AsyncClient(server.address, timeout=30) as connected:
+        yield connected
+
+
+@pytest.fixture
+def thread_server() -> Iterator[FakeServer]:
+    """A scripted server in a thread of its own, for tests without an event loop."""
+    with in_thread() as running:
+        yield running
+
+
+@pytest.fixture
+def sync_client(thread_server: FakeServer) -> Iterator[Client]:
+    """A synchronous client of `thread_server`."""
+    with Client(thread_server.address, timeout=30) as connected:
+        yield connected

@@ -1,0 +1,321 @@
+"""A scripted imagegen server in this process, and the events it is scripted with."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped, unused-ignore]
+
+from imagegen.v1 import (
+    image_pb2,
+    image_service_pb2,
+    image_service_pb2_grpc,
+    image_stream_pb2,
+    model_service_pb2,
+    model_service_pb2_grpc,
+)
+
+CHUNK = 196_608
+EXAMPLE_PROMPT = "a harbour at dawn"
+
+Event = image_stream_pb2.ImageStreamEvent
+Wish: TypeAlias = image_service_pb2.GenerateRequest | image_service_pb2.EditRequest
+Context: TypeAlias = "image_service_pb2_grpc._ServicerContext"  # in the stub file only
+StreamScript: TypeAlias = Callable[[Wish, Context], AsyncIterator[Event]]
+ReadScript: TypeAlias = Callable[
+    [image_service_pb2.ReadImageRequest, Context], AsyncIterator[image_service_pb2.ReadImageResponse]
+]
+ListScript: TypeAlias = Callable[
+    [model_service_pb2.ListModelsRequest, Context], Awaitable[model_service_pb2.ListModelsResponse]
+]
+GetScript: TypeAlias = Callable[
+    [model_service_pb2.GetModelRequest, Context], Awaitable[model_service_pb2.GetModelResponse]
+]
+
+
+def picture(size: int = 1000, *, salt: int = 0) -> bytes:
+    """Bytes that stand for an image; which ones depends on size and salt."""
+    block = hashlib.sha256(bytes([salt])).digest()
+    return (block * (size // len(block) + 1))[:size]
+
+
+def facts(data: bytes, *, image_id: str = "", media_type: str = "image/png") -> image_pb2.Image:
+    """What the server tells of finished bytes."""
+    return image_pb2.Image(
+        image_id=image_id or f"img_{hashlib.sha256(data).hexdigest()[:8]}",
+        media_type=media_type,
+        width=640,
+        height=480,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def started(generation_id: str = "gen_1") -> Event:
+    """The first event of a stream."""
+    return Event(
+        sequence=1,
+        started=image_stream_pb2.GenerationStarted(
+            generation_id=generation_id, request_id="req_1", model="sandbox/scene"
+        ),
+    )
+
+
+def progress(fraction: float = 0.5) -> Event:
+    """News without pixels."""
+    return Event(progress=image_stream_pb2.Progress(phase=image_stream_pb2.PHASE_GENERATING, fraction=fraction))
+
+
+def opening_of_preview(data: bytes, *, index: int = 0, number: int = 1) -> Event:
+    """Opens a preview."""
+    image = image_pb2.Image(media_type="image/png", size_bytes=len(data))
+    return Event(preview=image_stream_pb2.ImagePreview(index=index, number=number, image=image))
+
+
+def opening(data: bytes, *, index: int = 0) -> Event:
+    """Opens a finished image."""
+    return Event(complete=made(data, index=index))
+
+
+def made(data: bytes, *, index: int = 0) -> image_pb2.GeneratedImage:
+    """A finished image without its bytes."""
+    return image_pb2.GeneratedImage(index=index, image=facts(data), revised_prompt="a harbour", seed=7)
+
+
+def chunks(data: bytes, *, index: int = 0, number: int = 0, size: int = CHUNK) -> list[Event]:
+    """The pieces of an image."""
+    return [
+        Event(
+            chunk=image_stream_pb2.ImageChunk(
+                index=index, preview_number=number, offset=offset, data=data[offset : offset + size]
+            )
+        )
+        for offset in range(0, len(data), size)
+    ]
+
+
+def preview(data: bytes, *, index: int = 0, number: int = 1) -> list[Event]:
+    """A whole preview."""
+    return [opening_of_preview(data, index=index, number=number), *chunks(data, index=index, number=number)]
+
+
+def complete(data: bytes, *, index: int = 0) -> list[Event]:
+    """A whole finished image."""
+    return [opening(data, index=index), *chunks(data, index=index)]
+
+
+def failure(index: int) -> image_pb2.ImageFailure:
+    """One image that will not come."""
+    return image_pb2.ImageFailure(index=index, reason="ERROR_REASON_CONTENT_FILTERED", message="refused", billed="BILLED_NO")
+
+
+def result(*images: bytes, failures: Sequence[image_pb2.ImageFailure] = ()) -> Event:
+    """The last event: images by position."""
+    return Event(
+        result=image_pb2.ImageResult(
+            generation_id="gen_1",
+            request_id="req_1",
+            model="sandbox/scene",
+            images=[made(data, index=index) for index, data in enumerate(images)],
+            failures=failures,
+            usage=image_pb2.ImageUsage(images_generated=len(images)),
+        )
+    )
+
+
+def whole_stream(*images: bytes) -> list[Event]:
+    """A stream as it should be, without previews."""
+    return [started(), *(event for at, data in enumerate(images) for event in complete(data, index=at)), result(*images)]
+
+
+def status_trailer(code: grpc.StatusCode, message: str, *details: Message) -> tuple[str, bytes]:
+    """The trailer that carries a google.rpc.Status."""
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return ("grpc-status-details-bin", status.SerializeToString())
+
+
+def error_info(reason: str, **metadata: str) -> Message:
+    """What every error of the server carries."""
+    info: Message = error_details_pb2.ErrorInfo(domain="imagegen", reason=f"ERROR_REASON_{reason}", metadata=metadata)
+    return info
+
+
+def play(*events: Event) -> StreamScript:
+    """A script that sends events and ends well."""
+
+    async def script(_request: Wish, _context: Context) -> AsyncIterator[Event]:
+        for event in events:
+            yield event
+
+    return script
+
+
+@dataclass
+class Handled:
+    """One call as the server saw it."""
+
+    method: str
+    request: Message
+    metadata: dict[str, str]
+    time_remaining: float | None
+
+
+@dataclass
+class FakeServer(
+    image_service_pb2_grpc.ImageServiceServicer,
+    model_service_pb2_grpc.ModelServiceServicer,
+):
+    """A server whose answers are set by the test. Its events may be waited for from any thread."""
+
+    stream: StreamScript = field(default_factory=lambda: play(*whole_stream(picture())))
+    """What StreamGenerate and StreamEdit do."""
+    read: ReadScript | None = None
+    list_models: ListScript | None = None
+    get_model: GetScript | None = None
+    calls: list[Handled] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set when a handler was cancelled while it waited."""
+    address: str = ""
+
+    async def __aenter__(self) -> Self:
+        """Start on a free port."""
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 70 * 1024 * 1024)])
+        image_service_pb2_grpc.add_ImageServiceServicer_to_server(self, self._server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop without grace."""
+        await self._server.stop(None)
+
+    async def hang(self) -> None:
+        """Wait until the call is cancelled, and tell."""
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.cancelled.set()
+
+    async def saw_cancel(self) -> bool:
+        """Whether a hanging call is cancelled soon."""
+        return await asyncio.to_thread(self.cancelled.wait, 10)
+
+    @property
+    def last(self) -> Handled:
+        """The call that came last."""
+        return self.calls[-1]
+
+    def _note(self, method: str, request: Message, context: Context) -> None:
+        metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+        self.calls.append(Handled(method, request, metadata, context.time_remaining()))
+
+    async def StreamGenerate(
+        self, request: image_service_pb2.GenerateRequest, context: Context
+    ) -> AsyncIterator[Event]:
+        """Play the script."""
+        self._note("StreamGenerate", request, context)
+        async for event in self.stream(request, context):
+            yield event
+
+    async def StreamEdit(self, request: image_service_pb2.EditRequest, context: Context) -> AsyncIterator[Event]:
+        """Play the script."""
+        self._note("StreamEdit", request, context)
+        async for event in self.stream(request, context):
+            yield event
+
+    async def ReadImage(
+        self, request: image_service_pb2.ReadImageRequest, context: Context
+    ) -> AsyncIterator[image_service_pb2.ReadImageResponse]:
+        """Play the script."""
+        self._note("ReadImage", request, context)
+        assert self.read is not None
+        async for piece in self.read(request, context):
+            yield piece
+
+    async def ListModels(
+        self, request: model_service_pb2.ListModelsRequest, context: Context
+    ) -> model_service_pb2.ListModelsResponse:
+        """Play the script."""
+        self._note("ListModels", request, context)
+        assert self.list_models is not None
+        return await self.list_models(request, context)
+
+    async def GetModel(
+        self, request: model_service_pb2.GetModelRequest, context: Context
+    ) -> model_service_pb2.GetModelResponse:
+        """Play the script."""
+        self._note("GetModel", request, context)
+        assert self.get_model is not None
+        return await self.get_model(request, context)
+
+    async def Generate(self, request: image_service_pb2.GenerateRequest, context: Context) -> image_pb2.ImageResult:
+        """Never called by the client: generate() goes over the stream form."""
+        raise NotImplementedError
+
+    async def Edit(self, request: image_service_pb2.EditRequest, context: Context) -> image_pb2.ImageResult:
+        """Never called by the client: edit() goes over the stream form."""
+        raise NotImplementedError
+
+    async def Resume(self, request: image_service_pb2.ResumeRequest, context: Context) -> AsyncIterator[Event]:
+        """Not used yet."""
+        raise NotImplementedError
+        yield Event()
+
+    async def Cancel(
+        self, request: image_service_pb2.CancelRequest, context: Context
+    ) -> image_service_pb2.CancelResponse:
+        """Not used yet."""
+        raise NotImplementedError
+
+    async def UploadImage(
+        self, request: image_service_pb2.UploadImageRequest, context: Context
+    ) -> image_service_pb2.UploadImageResponse:
+        """Not used yet."""
+        raise NotImplementedError
+
+    async def Explain(
+        self, request: image_service_pb2.ExplainRequest, context: Context
+    ) -> image_service_pb2.ExplainResponse:
+        """Not used yet."""
+        raise NotImplementedError
+
+
+@contextmanager
+def in_thread() -> Iterator[FakeServer]:
+    """A server for tests without an event loop: it runs in a thread of its own."""
+    server = FakeServer()
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with server:
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
