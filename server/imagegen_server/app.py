@@ -15,7 +15,7 @@ from .generation.store import StoreSettings
 from .providers.registry import ProviderEntry, Registry
 from .rpc.image_service import DeliverySettings, ImageService
 from .rpc.model_service import ModelService
-from .rpc.server import ListenSettings, Server
+from .rpc.server import SLOW_READER_SECONDS, ListenSettings, Server
 from .store.memory import MemoryStore
 
 _logger = structlog.get_logger("imagegen.server")
@@ -24,8 +24,10 @@ _logger = structlog.get_logger("imagegen.server")
 class App:
     """A whole server, made from its settings."""
 
-    def __init__(self, config: Config, delivery: DeliverySettings | None = None) -> None:
-        """Wire everything. `delivery` None = what the config says."""
+    def __init__(
+        self, config: Config, delivery: DeliverySettings | None = None, *, slow_reader: float = SLOW_READER_SECONDS
+    ) -> None:
+        """Wire everything. `delivery` None = what the config says; `slow_reader` as in ListenSettings."""
         self._drain = config.server.drain
         self._registry = Registry(
             ProviderEntry(item.name, item.type.name, item.type.build(item.name, item.settings), item.timeout)
@@ -39,7 +41,7 @@ class App:
             registry=self._registry, planner=planner, store=self.store, admission=self.admission, ids=ids
         )
         self._server = Server(
-            ListenSettings(config.server.listen, config.server.max_receive_bytes),
+            ListenSettings(config.server.listen, config.server.max_receive_bytes, slow_reader),
             ImageService(self.engine, delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes)),
             ModelService(self._registry, planner),
             self._registry.entries,

@@ -1,6 +1,7 @@
 """Small pictures, made by Pillow so that our own readers are checked by another hand."""
 
 import io
+import random
 
 from PIL import Image
 
@@ -24,6 +25,4 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 
 
 def _noise(size: int, seed: int) -> bytes:
-    import random
-
     return random.Random(seed).randbytes(size)

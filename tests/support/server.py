@@ -1,11 +1,13 @@
 """A whole server on a free loopback port, with the providers of the test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
-from imagegen.v1 import image_service_pb2_grpc, model_service_pb2_grpc
+from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, model_service_pb2_grpc
 from imagegen_server.app import App
 from imagegen_server.config import Config, ProviderConfig, ServerTable, StoreTable
 from imagegen_server.providers.base import Provider, ProviderType
@@ -22,6 +24,36 @@ class Running:
     channel: grpc.aio.Channel
     images: "image_service_pb2_grpc.ImageServiceAsyncStub"
     models: "model_service_pb2_grpc.ModelServiceAsyncStub"
+
+
+def open_unary(
+    server: Running, request: image_service_pb2.GenerateRequest | image_service_pb2.EditRequest
+) -> "grpc.aio.UnaryStreamCall[Any, image_pb2.ImageResult]":
+    """Call Generate or Edit so that its early metadata can be awaited.
+
+    The stub of grpc.aio shows the metadata of a unary call only with its answer; on the wire a call that streams its
+    one answer is the same.
+    """
+    method = "Generate" if isinstance(request, image_service_pb2.GenerateRequest) else "Edit"
+    call: grpc.aio.UnaryStreamMultiCallable[Any, image_pb2.ImageResult] = server.channel.unary_stream(
+        f"/imagegen.v1.ImageService/{method}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=image_pb2.ImageResult.FromString,
+    )
+    return call(request)
+
+
+async def answer(call: "grpc.aio.UnaryStreamCall[Any, image_pb2.ImageResult]") -> image_pb2.ImageResult:
+    """Await the one answer of a call that was opened by `open_unary`."""
+    (result,) = [result async for result in call]
+    return result
+
+
+async def nothing_left(server: Running) -> None:
+    """Wait until the server holds nothing of any call."""
+    async with asyncio.timeout(30):
+        while server.app.admission.calls or server.app.admission.bytes_in_flight:  # noqa: ASYNC110 - counters, no events
+            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)
@@ -43,12 +75,13 @@ async def running_server(
     store: StoreTable | None = None,
     aliases: Mapping[str, str] | None = None,
     delivery: DeliverySettings | None = None,
+    slow_reader: float = 60.0,
 ) -> AsyncIterator[Running]:
     """Serve on a free port until the block ends."""
     if sandbox:
         providers += (ProviderConfig("sandbox", SANDBOX, SANDBOX.settings(), 600.0),)
     table = (server or ServerTable()).model_copy(update={"listen": "127.0.0.1:0"})
-    app = App(Config(table, store or StoreTable(), providers, aliases or {}), delivery)
+    app = App(Config(table, store or StoreTable(), providers, aliases or {}), delivery, slow_reader=slow_reader)
     address = await app.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:

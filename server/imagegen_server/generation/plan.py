@@ -99,7 +99,9 @@ class Planner:
                     raise _invalid(wrong, name) from None
                 error.metadata = {"provider": entry.name, "model": name} | error.metadata
                 raise
-            wrong += error.violations or [Violation("model", error.message)]
+            known = {violation.field for violation in wrong}
+            found = error.violations or [Violation("model", error.message)]
+            wrong += [violation for violation in found if violation.field not in known]
         if wrong:
             raise _invalid(wrong, name)
         if wish.strict and (refused := [note for note in noted if note.reason is not WarningReason.MODEL_RETIRING]):

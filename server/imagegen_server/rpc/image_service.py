@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
@@ -109,11 +109,12 @@ class ImageService(MissingMethods):
         """Plan, admit and launch what a request asks for, and read it until the context is left."""
         decoded = decode(request, preview_default=STREAM_PREVIEWS if streaming else 0)
         note(model=request.model)
-        warnings = decoded.warnings
+        wish, warnings = decoded.wish, decoded.warnings
         if not streaming:
-            warnings += self._unary_warnings(request)
-        plan = await self._engine.planner.plan(decoded.wish, decoded.violations, warnings)
-        generation = await self._engine.open(plan, CALLER, decoded.wish.input_bytes, context.time_remaining())
+            wish = replace(wish, options=replace(wish.options, preview_count=0))
+            warnings = [*warnings, *self._unary_warnings(request)]
+        plan = await self._engine.planner.plan(wish, decoded.violations, warnings)
+        generation = await self._engine.open(plan, CALLER, wish.input_bytes, context.time_remaining())
         note(generation_id=generation.id, request_id=generation.request_id, model=plan.model, count=plan.task.count)
         # A generation must not begin before the RPC is committed: a client's automatic retry would buy a second one.
         try:
@@ -136,7 +137,6 @@ class ImageService(MissingMethods):
             noted.append(
                 Warning("options.preview_count", WarningReason.IGNORED, "a unary call shows none; use the stream form")
             )
-            request.options.preview_count = 0
         if request.delivery.inline_limit_bytes > self._settings.max_inline_bytes:
             noted.append(
                 Warning(

@@ -17,6 +17,7 @@ SERVICES = (
     image_service_pb2.DESCRIPTOR.services_by_name["ImageService"].full_name,
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
 )
+SLOW_READER_SECONDS = 60.0
 _STOP_GRACE_SECONDS = 1.0
 
 
@@ -29,7 +30,7 @@ class ListenSettings:
 
     listen: str = "127.0.0.1:50051"
     max_receive_bytes: int = 65 * 1024 * 1024
-    slow_reader: float = 60.0
+    slow_reader: float = SLOW_READER_SECONDS
 
 
 def _options(settings: ListenSettings) -> list[tuple[str, int]]:

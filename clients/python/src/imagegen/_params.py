@@ -37,7 +37,13 @@ def params_to_proto(params: Params) -> dict[str, struct_pb2.Struct]:
 
 def merge_params(bound: Params, given: Params) -> Params:
     """`bound` with the keys of `given` laid over it, provider by provider."""
-    return {**bound, **{provider: {**bound.get(provider, {}), **values} for provider, values in given.items()}}
+    return {
+        **bound,
+        **{
+            provider: {**bound[provider], **values} if provider in bound else values
+            for provider, values in given.items()
+        },
+    }
 
 
 def metadata_from_proto(metadata: Mapping[str, struct_pb2.Struct]) -> dict[str, dict[str, JsonValue]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -34,11 +35,18 @@ class AsyncImageStream:
     def __init__(self, call: ImageStreamCall, assembler: Assembler) -> None:
         """Take over a call that was just started. Streams are made by the client and its models."""
         self._call = call
+        self._loop = asyncio.get_running_loop()
         self._assembler = assembler
         self._events: deque[ImageEvent] = deque()
         self._turn = asyncio.Lock()  # one reader at a time; both an iteration and result() may wait
         self._messages = 0
         self._outcome: ImageResult | ImageGenError | None = None
+
+    def __del__(self) -> None:
+        """Nobody will ever read on, so nobody shall pay on. Any thread may come here."""
+        if self._outcome is None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the call with it
+                self._loop.call_soon_threadsafe(self._call.cancel)
 
     @property
     def generation_id(self) -> str:

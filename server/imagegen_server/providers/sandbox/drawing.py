@@ -1,10 +1,26 @@
 """The thread's side of the work: an order in, image files out."""
 
+from functools import cached_property
+
+from PIL import Image
+
 from imagegen_server.images.encoding import encode
 
 from .order import Order
+from .painting.composition import Composition, compose
+from .painting.editing import Original
+from .painting.frame import Frame
+from .painting.palette import palette_of
+from .painting.studio import paint
+from .painting.words import read_mood
 from .spoiling import padded_png
 from .workers import Stop
+
+_COARSEST = 8
+"""The first preview has so many times fewer pixels a side."""
+
+_DETAIL = {"low": 3, "medium": 6, "high": 8}
+"""Octaves of noise, by options.quality."""
 
 
 class Drawing:
@@ -14,39 +30,48 @@ class Drawing:
         """Remember what to draw; nothing is done before the first preview."""
         self._order = order
         self._seed = seed
-        self.words: list[str] = []
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the prompt that were understood."""
+        return [*self._scene.mood.words]
 
     def preview(self, number: int, of: int, stop: Stop) -> bytes:
-        """Draw preview `number` (from 1) of so many, at rising detail."""
-        scale = 2.0 ** (-3 + 3 * (number - 1) / of)
-        return self._file(scale, stop)
+        """Draw preview `number` (from 1) of so many: each finer than the one before, all as large as the picture."""
+        shrink = _COARSEST ** (1 - (number - 1) / of)
+        size = self._order.size
+        small = self._paint(max(round(size.width / shrink), 1), max(round(size.height / shrink), 1), stop, grain=False)
+        stop.check()
+        return self._encode(small.resize((size.width, size.height), Image.Resampling.BICUBIC))
 
     def final(self, stop: Stop) -> bytes:
         """Draw the finished picture."""
-        data = self._file(1.0, stop)
+        size = self._order.size
+        data = self._encode(self._paint(size.width, size.height, stop, grain=self._order.quality != "low"))
         return data if self._order.size_bytes is None else padded_png(data, self._order.size_bytes)
 
-    def _file(self, scale: float, stop: Stop) -> bytes:
-        import numpy as np
-        from PIL import Image
+    def _paint(self, width: int, height: int, stop: Stop, *, grain: bool) -> Image.Image:
+        order = self._order
+        frame = Frame(width, height, order.size.width / order.size.height, _DETAIL[order.quality])
+        if self._original is None:
+            return paint(frame, self._scene, stop.check, transparent=order.transparent, grain=grain)
+        if not self._original.is_masked:
+            return self._original.relit(frame, self._scene, stop.check)
+        return self._original.with_scene(paint(frame, self._scene, stop.check, transparent=False, grain=grain))
 
-        stop.check()
-        w, h = self._order.size.width, self._order.size.height
-        sw, sh = max(1, round(w * scale)), max(1, round(h * scale))
-        rng = np.random.Generator(np.random.PCG64(self._seed & (2**64 - 1)))
-        top, bottom = rng.uniform(60, 255, 3), rng.uniform(0, 160, 3)
-        cx, cy = rng.uniform(0.2, 0.8, 2)
-        y = (np.arange(sh, dtype=np.float32) + 0.5)[:, None, None] / sh
-        x = (np.arange(sw, dtype=np.float32) + 0.5)[None, :, None] / sw
-        sky = top + (bottom - top) * y + 120 * np.exp(-60 * ((x - cx) ** 2 + (y - cy) ** 2))
-        image = Image.fromarray(np.clip(sky + 6 * np.sin(40 * x) * np.sin(33 * y), 0, 255).astype(np.uint8))
-        if scale < 1:
-            image = image.resize((w, h), Image.Resampling.BICUBIC)
-        if self._order.images:
-            from imagegen_server.images.decoding import decode
-            from imagegen_server.images.masks import read_mask
-
-            base = decode(self._order.images[0]).convert("RGB")
-            mask = read_mask(self._order.mask).image() if self._order.mask else Image.new("L", base.size, 128)
-            image = Image.composite(image, base, mask)
+    def _encode(self, image: Image.Image) -> bytes:
         return encode(image, self._order.format, self._order.compression)
+
+    @cached_property
+    def _original(self) -> Original | None:
+        order = self._order
+        return Original(order.images, order.mask) if order.images else None
+
+    @cached_property
+    def _scene(self) -> Composition:
+        order = self._order
+        mood = read_mood(order.prompt, order.negative_prompt)
+        palette = palette_of(mood)
+        if self._original is not None:
+            palette = self._original.bend(palette)
+        return compose(mood, palette, self._seed, order.size.width / order.size.height)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Complete, Failed, Preview, Progress, ProviderEvent, Report
@@ -11,12 +12,14 @@ from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.result import Usage
 from imagegen_server.domain.task import Task
 
-from .drawing import Drawing
 from .failures import scripted_error
 from .order import Order, next_seed
 from .spoiling import spoil
 from .trouble import Trouble
-from .workers import Workers
+from .workers import Stop, Workers
+
+if TYPE_CHECKING:
+    from .drawing import Drawing
 
 _TICKS = 20
 """Events of progress that a work of some `duration` gives while it waits."""
@@ -46,7 +49,8 @@ class Work:
         steps = self.task.preview_count + 1
         pace = self.trouble.duration / (steps * self.task.count)
         for index in range(self.task.count):
-            drawing = Drawing(self.order, next_seed(self.order.seed, index))
+            seed = next_seed(self.order.seed, index)
+            drawing: Drawing | None = None
             for step in range(steps):
                 yield Progress(index=index, fraction=step / steps, step=step, steps=steps)
                 await self._strike(index, step)
@@ -56,21 +60,21 @@ class Work:
                         raise error
                     yield Failed(index, error)
                     break
-                last = step + 1 == steps
-                draw = drawing.final if last else partial(drawing.preview, step + 1, steps - 1)
-                data = await workers.run(draw)
+                drawing = drawing or await workers.run(partial(_begin, self.order, seed))
+                is_last = step + 1 == steps
+                data = await workers.run(drawing.final if is_last else partial(drawing.preview, step + 1, steps - 1))
                 due = start + pace * (index * steps + step + 1)
                 async for share in _waiting(pace, due):
                     yield Progress(index=index, fraction=(step + share) / steps, step=step, steps=steps)
-                if not last:
+                if not is_last:
                     yield Preview(index, data)
                 elif self.trouble.spoil != "empty":
                     pictures += 1
-                    yield self._complete(index, data, drawing.words)
+                    yield self._complete(index, seed, data, drawing.words)
         await self._strike(self.task.count, 0)
         yield Report(Usage(images_generated=pictures), {"request_id": self.request_id})
 
-    def _complete(self, index: int, data: bytes, words: list[str]) -> Complete:
+    def _complete(self, index: int, seed: int, data: bytes, words: list[str]) -> Complete:
         size = self.order.size
         data = spoil(data, self.trouble.spoil)
         metadata: JsonObject = {
@@ -79,7 +83,7 @@ class Work:
             "height": size.height,
             "words": [*words],
         }
-        return Complete(index, data, self.trouble.revised_prompt, next_seed(self.order.seed, index), metadata)
+        return Complete(index, data, self.trouble.revised_prompt, seed, metadata)
 
     async def _strike(self, index: int, step: int) -> None:
         """Let the trouble of the whole task happen, if this is where it was asked for."""
@@ -114,6 +118,13 @@ class Work:
             sent=trouble.sent,
             accepted=accepted,
         )
+
+
+def _begin(order: Order, seed: int, _stop: Stop) -> "Drawing":
+    """In a thread: the first time, numpy and Pillow are imported."""
+    from .drawing import Drawing  # noqa: PLC0415 - see above
+
+    return Drawing(order, seed)
 
 
 async def _waiting(pace: float, due: float) -> AsyncIterator[float]:

@@ -16,6 +16,6 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] not in _NEEDED:
             raise
-        sys.stderr.write("The command line needs its extra. In a clone of imagegen: pip install './clients/python[cli]'\n")
+        sys.stderr.write("The command needs its extra; in a clone of imagegen: pip install './clients/python[cli]'\n")
         sys.exit(_USAGE)
     app()

@@ -97,7 +97,9 @@ def describe(error: ImageGenError, address: str) -> str:
         "provider request": error.metadata.get("provider_request_id", ""),
     }
     told = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
-    return " ".join(parts) + (f" [{told}]" if told else "")
+    line = " ".join(parts) + (f" [{told}]" if told else "")
+    # Providers' texts reach the terminal from here; control sequences among them must not.
+    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _sentence(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,7 @@ def read_prompt(argument: str) -> str:
     if argument != STDIN:
         return argument
     try:
-        return click.get_binary_stream("stdin").read().decode("utf-8").rstrip("\r\n")
+        return sys.stdin.buffer.read().decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise click.UsageError("the prompt on standard input is not UTF-8") from error
 
@@ -37,7 +38,7 @@ def read_image(argument: str) -> Image:
     """The image in a file or on standard input."""
     try:
         if argument == STDIN:
-            return Image.from_bytes(click.get_binary_stream("stdin").read())
+            return Image.from_bytes(sys.stdin.buffer.read())
         return Image.from_path(argument)
     except ValueError as error:
         raise click.UsageError(f"{argument}: {error}") from error
@@ -75,7 +76,7 @@ def read_params(pairs: Sequence[str], file: str | None) -> Parameters:
 
 
 def _params_of_file(file: str) -> Parameters:
-    text = click.get_binary_stream("stdin").read().decode("utf-8") if file == STDIN else _read_text(Path(file))
+    text = sys.stdin.buffer.read().decode("utf-8") if file == STDIN else _read_text(Path(file))
     try:
         params = json.loads(text)
     except ValueError as error:

@@ -31,9 +31,10 @@ class Output:
         if self.stdout and sys.stdout.isatty():
             raise click.UsageError("-o - would write the image into the terminal: give a file name, or use a pipe")
         if not self.stdout:
-            check_folder(Path(target or ".", "x").parent if target is None else Path(target).parent)
-            if target is not None and Path(target).is_dir():
-                raise click.UsageError(f"{target} is a folder")
+            path = Path(target or "image")
+            if path.is_dir():
+                raise click.UsageError(f"{path} is a folder")
+            _check_folder(path.parent)
 
     def save(self, image: Image, index: int, generation_id: str) -> str:
         """Write an image and return where it went: a path, or "-".
@@ -41,9 +42,8 @@ class Output:
         One of several images has its number, counted from 1, in its name. Without -o the name is the generation's id.
         """
         if self.stdout:
-            stream = click.get_binary_stream("stdout")
-            stream.write(image.bytes)
-            stream.flush()
+            sys.stdout.buffer.write(image.bytes)
+            sys.stdout.buffer.flush()
             return STDOUT
         path = Path(self._target or generation_id or "image")
         if self._several:
@@ -51,12 +51,20 @@ class Output:
         return str(image.save(path))
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot take files.
+def prepare_folder(folder: Path) -> None:
+    """Make a folder, unless it is there, that files can be written to.
 
     Raises:
-        click.UsageError: it is not there, or cannot be written to.
+        click.UsageError: it cannot be.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    _check_folder(folder)
+
+
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise click.UsageError(f"there is no folder {folder}")
     if not os.access(folder, os.W_OK):

@@ -49,6 +49,10 @@ class Composition:
     light_radius: float
     is_moon: bool
     ridges: tuple[Ridge, ...] = field(default=())
+    town_at: int = 0
+    """How many ridges are behind the town."""
+    town_foot: float = 0.0
+    """Where a city stands, as y."""
     side: int = 1
     """Where the near land is: -1 left, 1 right. The light stands on the other side."""
 
@@ -68,6 +72,7 @@ def compose(mood: Mood, palette: Palette, seed: int, aspect: float) -> Compositi
     is_moon = (Motif.MOON in mood.motifs and Motif.SUN not in mood.motifs) or mood.sky == "night"
     altitude = palette.altitude * float(random.uniform(0.85, 1.15))
     radius = float(random.uniform(0.026, 0.034)) * (1.25 if altitude < 0.2 else 1.0) * min(1.0, 0.6 + 0.4 * aspect)
+    ridges = _ridges(mood, seed, horizon, side, has_water=has_water)
     return Composition(
         mood=mood,
         palette=palette,
@@ -79,7 +84,9 @@ def compose(mood: Mood, palette: Palette, seed: int, aspect: float) -> Compositi
         light_y=horizon * (1 - altitude) - 0.02,
         light_radius=radius,
         is_moon=is_moon,
-        ridges=_ridges(mood, seed, horizon, side, has_water=has_water),
+        ridges=ridges,
+        town_at=len(ridges) if has_water else 4 if Motif.VILLAGE in mood.motifs else 2,
+        town_foot=horizon if has_water else horizon + 0.15,
         side=side,
     )
 
@@ -118,7 +125,7 @@ def _ridges(mood: Mood, seed: int, horizon: float, side: int, *, has_water: bool
         add(relief, 0.06, horizon + 0.04, heights[0])
         add(relief, 0.2, horizon + 0.09, heights[1])
         add(relief, 0.38, horizon + 0.16, heights[2])
-        add(Relief.HILLS, 0.58, horizon + 0.25, 0.12, 0, trees * 0.7)
+        add(Relief.HILLS, 0.58, horizon + 0.25, 0.12, 0, 0.0 if Motif.VILLAGE in motifs else trees * 0.7)
         add(Relief.HILLS, 0.8, horizon + 0.36, 0.13, 0, trees * 1.3)
         add(Relief.HILLS, 1.0, 1.08, 0.16, side, trees * 2.6)
     return tuple(ridges)

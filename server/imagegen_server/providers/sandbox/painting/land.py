@@ -34,11 +34,12 @@ class Land:
             lay_over(pixels[begin:], self._paint(rows[begin:], depth), cover)
             if alpha is not None:
                 np.maximum(alpha[begin:], cover, out=alpha[begin:])
-        if self._trees and (part := self._trees.within(first, last)):
-            where, cover = part
-            lay_over(pixels[where], self._tree_colour(rows[where]), cover)
-            if alpha is not None:
-                np.maximum(alpha[where], cover, out=alpha[where])
+        for trees, paint in self._trees:
+            if part := trees.within(first, last):
+                lines, columns, covered = part
+                lay_over(pixels[lines, columns], paint, covered)
+                if alpha is not None:
+                    np.maximum(alpha[lines, columns], covered, out=alpha[lines, columns])
 
     def _outline(self) -> Floats:
         ridge, scene = self._ridge, self._scene
@@ -56,6 +57,9 @@ class Land:
         else:
             shape = 0.5 + 0.62 * noise.line(x * 1.5 + 5, octaves, 0.42)
         shape = np.clip(shape, 0.02, 1.2)
+        if scene.has_water and scene.palette.altitude < 0.2:
+            # A low sun looks through a gap.
+            shape = shape * (1 - 0.85 * np.exp(-(((x - np.float32(scene.light_x)) / 0.24) ** 2)))
         if ridge.side:
             # Runs out into the water before the middle.
             inward = x / np.float32(scene.aspect) if ridge.side < 0 else 1 - x / np.float32(scene.aspect)
@@ -111,12 +115,7 @@ class Land:
             shade = self._noise.grid(rows * 24, self._columns * 8, self._frame.octaves(24, 4), 0.6) * 0.55
         paint *= 1 + (shade * np.float32(strength * 1.6))[..., None]
 
-    def _plant(self) -> Cover | None:
+    def _plant(self) -> list[tuple[Cover, Floats]]:
         if self._ridge.trees <= 0:
-            return None
+            return []
         return draw_trees(self._frame, self._scene, self._ridge, self._columns, self.outline)
-
-    def _tree_colour(self, rows: Floats) -> Floats:
-        palette, near = self._scene.palette, self._ridge.near
-        dark = mix(palette.haze, palette.land * np.float32(0.82), near**0.62)
-        return np.repeat(dark[None, None, :], len(rows), axis=0)

@@ -39,10 +39,10 @@ def _palette(colours: str, altitude: float, glow: float, stars: float, lamps: fl
 
 # Zenith, upper, lower, horizon, light, haze, land, lit cloud, dark cloud.
 _SKIES = {
-    "dawn": _palette("2b3a67 7d74a8 eda58f ffdfae ffe6b8 e2b1a4 1b2240 ffd6bd 8579a4", 0.10, 0.85, 0.12, 0.75),
+    "dawn": _palette("27386a 7c78b4 f0a793 ffe0b0 ffe9c0 b99ab8 17203f ffd2c0 837aac", 0.12, 0.9, 0.12, 0.8),
     "morning": _palette("3f78b4 86b4d8 cfdfe2 f7ebd0 fff3d2 cfdbd8 23404a fff6e6 a9b9cc", 0.42, 0.6, 0.0, 0.0),
     "day": _palette("2f6fb8 6fa9da b9d9ea e6f0ea fffbe8 c3d8de 1f4440 ffffff a3b7c9", 0.62, 0.45, 0.0, 0.0),
-    "sunset": _palette("2a2559 8a3f74 ee6f4c ffc46b ffd58a d98a6c 1d1330 ffab78 6b3a6c", 0.09, 0.95, 0.08, 0.8),
+    "sunset": _palette("2a2559 8a3f74 ee6f4c ffc46b ffd58a b4657e 1a1230 ffab78 6b3a6c", 0.1, 0.95, 0.08, 0.8),
     "dusk": _palette("141b42 44447f a8678f f2a486 ffb99a 86668c 121430 d98fa0 3f3b6c", 0.02, 0.6, 0.45, 1.0),
     "night": _palette("050a1c 0e1c3c 1d3659 3a5f7d dfe8f7 2b4763 060b18 5d7a9a 15243f", 0.62, 0.42, 1.0, 1.0),
     "storm": _palette("1b222b 3b4650 6e7c82 b3b6a6 e9e4c8 7f8a8c 11171c 98a3a4 2c343c", 0.22, 0.4, 0.0, 0.45),
@@ -61,11 +61,14 @@ def palette_of(mood: Mood) -> Palette:
     for tint, share in mood.tints:
         palette = _each(palette, lambda paint, tint=tint, share=share: _tinted(paint, tint, share))
     # Air in the distance has the colour of the low sky.
-    palette = replace(palette, haze=mix(palette.haze, palette.lower, 0.35) * np.float32(0.93))
+    palette = replace(palette, haze=mix(palette.haze, palette.lower, 0.25) * np.float32(0.95))
     if mood.ground is not None:
         # The ground takes its colour from what grows on it, its darkness from the light.
         land = _tinted(palette.land, mood.ground, 0.85)
-        palette = replace(palette, land=np.clip(mix(land, mood.ground, 0.5 * float(luminance(palette.upper))), 0, 1))
+        haze = _tinted(palette.haze, mood.ground, 0.22)
+        # Daylight shows the colour of the ground itself, moonlight that of snow only.
+        shown = 0.5 * max(float(luminance(palette.upper)), 0.6 * (float(luminance(mood.ground)) - 0.2))
+        palette = replace(palette, haze=haze, land=np.clip(mix(land, mood.ground, shown), 0, 1))
     return palette
 
 

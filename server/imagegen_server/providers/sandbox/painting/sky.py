@@ -4,6 +4,7 @@ import numpy as np
 
 from .colour import Floats, add_light, lay_over, mix, smoothstep
 from .composition import Composition
+from .forms import Lights
 from .frame import Frame
 from .noise import Noise, stream
 from .words import Motif
@@ -24,7 +25,7 @@ class Sky:
         """Paint some rows."""
         pixels = self._sharpened(first, last)
         rows = self._frame.rows(first, last)
-        self._paint_stars(pixels, first, last)
+        self._stars.paint(pixels, first, last)
         self._paint_disc(pixels, rows)
         return pixels
 
@@ -128,39 +129,19 @@ class Sky:
                 pixels, light, (curtain * (rays * reach)[None, :] * np.float32(0.62 - 0.12 * band)).astype(np.float32)
             )
 
-    def _scatter_stars(self) -> Floats:
-        """Rows of y, x, brightness, colour temperature; sorted by y."""
+    def _scatter_stars(self) -> Lights:
+        """Few bright ones, many faint ones, none in the haze over the horizon."""
         scene = self._scene
         strength = max(scene.palette.stars, 0.6 if scene.shows(Motif.STARS) else 0.0)
         random = stream(scene.seed, "stars")
-        count = int(620 * strength * scene.aspect)
-        stars = random.random((count, 4), np.float32)
-        stars[:, 0] = stars[:, 0] ** 1.25 * scene.horizon
+        stars = random.random((int(680 * strength * scene.aspect), 4), np.float32)
+        bright = stars[:, 3] ** 6
+        stars[:, 0] = stars[:, 0] ** 1.2 * scene.horizon
         stars[:, 1] *= scene.aspect
-        stars[:, 2] = (
-            strength
-            * (0.1 + 0.9 * stars[:, 2] ** 5)
-            * (1 - smoothstep(stars[:, 0], 0.55 * scene.horizon, scene.horizon))
-        )
-        return stars[np.argsort(stars[:, 0])]
-
-    def _paint_stars(self, pixels: Floats, first: int, last: int) -> None:
-        height, width = self._frame.height, self._frame.width
-        # As large as on a picture of a thousand pixels, and never smaller than one pixel can show.
-        radius = max(height / 1024, 0.35) * 0.75
-        reach = int(np.ceil(radius * 3))
-        begin, end = np.searchsorted(self._stars[:, 0] * height, (first - reach, last + reach))
-        for y, x, bright, warmth in self._stars[begin:end]:
-            row, column = y * height - first, x * width / self._frame.aspect
-            top, left = max(int(row) - reach, 0), max(int(column) - reach, 0)
-            patch = pixels[top : max(int(row) + reach + 1, 0), left : int(column) + reach + 1]
-            if not patch.size:
-                continue
-            down = (np.arange(top, top + patch.shape[0]) + 0.5 - row) ** 2
-            right = (np.arange(left, left + patch.shape[1]) + 0.5 - column) ** 2
-            shine = np.exp(-(down[:, None] + right[None, :]) / (2 * (radius * (0.6 + 0.7 * bright)) ** 2)) * bright
-            tone = np.array([0.8 + 0.2 * warmth, 0.9, 1.0 - 0.25 * warmth], np.float32)
-            add_light(patch, tone, np.minimum(shine * 1.3, 1).astype(np.float32))
+        stars[:, 2] = 0.00058 + 0.0006 * bright
+        stars[:, 3] = strength * (0.16 + 1.1 * bright) * (1 - smoothstep(stars[:, 0], 0.5 * scene.horizon, scene.horizon))
+        np.minimum(stars[:, 3], 1, out=stars[:, 3])
+        return Lights(self._frame, stars, np.array([0.93, 0.95, 1.0], np.float32))
 
     def _paint_disc(self, pixels: Floats, rows: Floats) -> None:
         scene = self._scene
@@ -177,9 +158,13 @@ class Sky:
         across = (self._columns[left:right] - np.float32(scene.light_x))[None, :]
         edge = np.float32(self._frame.height)
         cover = np.clip((radius - np.hypot(down, across)) * edge + 0.5, 0, 1)
-        core = mix(scene.palette.light, np.ones(3, np.float32), 0.55)
+        core = mix(scene.palette.light, np.ones(3, np.float32), 0.6)
         if scene.is_moon:
             noise = Noise(stream(scene.seed, "moon"))
             seas = noise.grid(down[:, 0] / np.float32(radius) * 1.7 + 50, across[0] / np.float32(radius) * 1.7 + 50, 4)
             core = core * (0.93 - 0.16 * smoothstep(seas, -0.05, 0.35))[..., None]
+        elif scene.palette.altitude < 0.2:
+            # A low sun is redder at its lower edge.
+            share = np.clip((down / np.float32(radius) + 0.2) * 0.5, 0, 0.6)[..., None]
+            core = core + (scene.palette.horizon - core) * share
         lay_over(patch, core, cover)

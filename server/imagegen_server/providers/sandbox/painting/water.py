@@ -6,6 +6,7 @@ from .colour import Floats, add_light, lay_over, mix, smoothstep
 from .composition import Composition
 from .frame import Frame
 from .noise import Noise, stream
+from .silhouettes import Cover
 from .words import Motif
 
 
@@ -21,6 +22,8 @@ class Water:
         self._noise = Noise(stream(scene.seed, "water"))
         self._rough = 0.45 if scene.shows(Motif.CALM) else 1.7 if scene.shows(Motif.WAVES) else 1.0
         self._columns = frame.columns
+        self.mirrored: list[tuple[Cover, Floats]] = []
+        """Mirror images of what floats, upside down already, with their colours."""
 
     def reflect(self, pixels: Floats, last: int) -> None:
         """Take in rows that end before row `last`; their number is even unless they begin at the top."""
@@ -51,6 +54,8 @@ class Water:
         deep = mix(palette.land, palette.upper, 0.35) * np.float32(0.8)
         see_through = 0.1 + 0.42 * share**1.2
         tilt = np.clip(see_through[:, None] + waves * (0.10 * self._rough) * (0.3 + share)[:, None], 0, 0.85)
+        for cover, paint in self.mirrored:
+            self._paint_mirrored(pixels, cover, paint, first, waves * reach[:, None])
         lay_over(pixels, deep, tilt)
         self._glitter(pixels, share, waves)
         # A line of light where the far shore meets the water.
@@ -68,6 +73,22 @@ class Water:
         ahead = np.repeat(away[:, None], len(centred), axis=1) + 0.35 * centred[None, :]
         octaves = self._frame.octaves(30, 3)
         return self._noise.field(ahead + 200, across * 1.4, octaves, 0.55) * np.float32(1.25)
+
+    def _paint_mirrored(self, pixels: Floats, cover: Cover, paint: Floats, first: int, shift: Floats) -> None:
+        """Lay a mirror image over some rows, shifted by the waves."""
+        margin = int(0.05 * self._frame.height)
+        height, width = cover.values.shape
+        begin, end = max(first, cover.first - margin), min(first + len(pixels), cover.first + height + margin)
+        left, right = max(cover.left - margin, 0), min(cover.left + width + margin, self._frame.width)
+        if begin >= end or left >= right:
+            return
+        where = slice(begin - first, end - first), slice(left, right)
+        moved = shift[where] * np.float32(self._frame.height)
+        lines = (np.arange(begin, end)[:, None] - cover.first + moved * 0.35).astype(np.int32)
+        columns = (np.arange(left, right) - cover.left + moved * 0.22).astype(np.int32)
+        inside = (lines >= 0) & (lines < height) & (columns >= 0) & (columns < width)
+        covered = cover.values[np.clip(lines, 0, height - 1), np.clip(columns, 0, width - 1)] * inside * np.float32(0.72 / 255)
+        lay_over(pixels[where], paint, covered)
 
     def _glitter(self, pixels: Floats, share: Floats, waves: Floats) -> None:
         """The path of the light, wider and more broken towards the viewer."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from hashlib import blake2b
 
+import numpy as np
+
 from .colour import Floats, colour
 
 
@@ -26,6 +28,7 @@ class Motif(Enum):
     HILLS = auto()
     DUNES = auto()
     TREES = auto()
+    LEAVES = auto()
     CITY = auto()
     VILLAGE = auto()
     WATER = auto()
@@ -73,7 +76,7 @@ _LEXICON = {
     "mountain alps alpine peak summit": _Meaning("", (Motif.MOUNTAINS,)),
     "hill hills valley meadow field moor": _Meaning("", (Motif.HILLS,), ground="#3f5b33"),
     "forest wood woods woodland pine fir jungle tree": _Meaning("", (Motif.HILLS, Motif.TREES), ground="#1f3d33"),
-    "autumn fall october": _Meaning("", (Motif.TREES, Motif.HILLS), ground="#8a4420", tint=("#d99a55", 0.12)),
+    "autumn fall october": _Meaning("", (Motif.TREES, Motif.LEAVES, Motif.HILLS), ground="#8a4420", tint=("#d99a55", 0.12)),
     "spring": _Meaning("morning", (Motif.HILLS,), ground="#4d7a3c"),
     "desert dune sahara sand": _Meaning("", (Motif.DUNES, Motif.CLEAR), ground="#b36b38"),
     "canyon mars": _Meaning("", (Motif.MOUNTAINS, Motif.CLEAR), ground="#9a4a2c", tint=("#e0925f", 0.25)),
@@ -152,7 +155,8 @@ def read_mood(prompt: str, negative_prompt: str = "") -> Mood:
         motifs.add(Motif.MOON if sky == "night" else Motif.SUN)
     grounds = [colour(meaning.ground) for meaning in meanings if meaning.ground]
     tints = tuple((colour(tint[0]), tint[1]) for tint in dict.fromkeys(meaning.tint for meaning in meanings) if tint)
-    return Mood(sky, frozenset(motifs - unwanted), grounds[0] if grounds else None, tints, chance, tuple(known))
+    ground = np.mean(grounds, axis=0, dtype=np.float32) if grounds else None
+    return Mood(sky, frozenset(motifs - unwanted), ground, tints, chance, tuple(known))
 
 
 def _sorted_out(text: str) -> tuple[list[str], list[str]]:

@@ -1,0 +1,92 @@
+"""The options by which every command finds its server, and the client made of them."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import grpc
+
+from imagegen import Client, ImageGenError
+from imagegen.cli._failure import describe, exit_code
+from imagegen.cli._inputs import read_token
+from imagegen.cli._report import json_error
+
+_Command = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the server is and how to speak to it."""
+
+    address: str | None
+    tls: bool
+    ca: Path | None
+    token_env: str | None
+    token_file: Path | None
+    timeout: float | None
+
+    @contextmanager
+    def connected(self, *, as_json: bool = False) -> Iterator[Client]:
+        """A client, in a block where a failed call ends the program with one line and its exit code."""
+        with self._client() as client:
+            try:
+                yield client
+            except ImageGenError as error:
+                if as_json:
+                    json_error(error)
+                click.echo(f"imagegen: {describe(error, client.address)}", err=True)
+                sys.exit(exit_code(error))
+
+    def _client(self) -> Client:
+        token = read_token(self.token_env, self.token_file)
+        tls: bool | grpc.ChannelCredentials = self.tls
+        try:
+            if self.ca is not None:
+                tls = grpc.ssl_channel_credentials(root_certificates=self.ca.read_bytes())
+            return Client(self.address, tls=tls, token=token, timeout=self.timeout)
+        except (OSError, ValueError) as error:
+            raise click.UsageError(str(error)) from error
+
+
+_OPTIONS: Final = (
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The server. Default: the environment variable IMAGEGEN_ADDRESS, else 127.0.0.1:50051.",
+    ),
+    click.option("--tls", is_flag=True, help="Speak TLS, trusting gRPC's default roots."),
+    click.option(
+        "--ca", type=click.Path(path_type=Path), metavar="FILE", help="Speak TLS, trusting the roots in this PEM file."
+    ),
+    click.option("--token-env", metavar="NAME", help="The environment variable that holds your token."),
+    click.option(
+        "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="The file that holds your token."
+    ),
+    click.option("--timeout", type=float, metavar="SEC", help="Give up after this many seconds. Default: never."),
+)
+
+
+def connection_options(function: _Command) -> _Command:
+    """Give a command these options; it receives them as `server`."""
+
+    @functools.wraps(function)
+    def command(
+        *,
+        address: str | None,
+        tls: bool,
+        ca: Path | None,
+        token_env: str | None,
+        token_file: Path | None,
+        timeout: float | None,
+        **rest: Any,
+    ) -> None:
+        function(server=Server(address, tls, ca, token_env, token_file, timeout), **rest)
+
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
