@@ -75,7 +75,7 @@ class ImageError(Exception):
 
     `message` is for people and holds no prompt, key or image byte. `stage` is "input" or "output" for
     CONTENT_FILTERED. `sent` tells for NETWORK_ERROR whether the request may have reached the provider.
-    `retry_after` is in seconds. `billed` follows from the reason unless given.
+    `retry_after` is in seconds. `billed` follows from the reason unless given; `billed_told`: it was given.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class ImageError(Exception):
         self.violations = tuple(violations)
         self.metadata = metadata or {}
         self.billed = billed or self._usually_billed()
+        self.billed_told = billed is not None
 
     def _usually_billed(self) -> Billed:
         if self.reason is Reason.CONTENT_FILTERED:

@@ -29,6 +29,14 @@ class AttemptRecord:
         """Note that a finished image came, so that the call was taken on and paid for."""
         self._accepted = self._delivered = True
 
+    def judge(self, error: ImageError) -> ImageError:
+        """Correct what a reason says of the bill: after the provider took the task on, nothing is free by itself.
+
+        Moderation of the input keeps its own answer, and so does an adapter that told one.
+        """
+        free = error.billed is Billed.NO and not error.billed_told and error.reason is not Reason.CONTENT_FILTERED
+        return error.with_billed(Billed.UNKNOWN) if free and self._accepted else error
+
     def end(self, error: ImageError | None) -> Attempt:
         """Say how far it came; `error` None = it did not fail."""
         return Attempt(

@@ -12,7 +12,7 @@ CHUNK_BYTES = 196_608
 """Bytes of an image that one sequence number stands for: 3 * 2**16, fast, and base64 of it has no padding."""
 
 SLOW_READER_SECONDS = 1.0
-"""A preview superseded for this long is not shown any more to a reader that has not come to it."""
+"""A preview superseded for longer is not shown any more to a reader that has not come to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing happened for a while. `sequence` is the last one of the log."""
+    """Nothing happened for a while. `sequence` is the last one that the reader has passed."""
 
     sequence: int
 
@@ -60,6 +60,8 @@ class Log:
         """Start empty. `on_preview_dropped` hears the bytes of each preview that is let go."""
         self._entries: list[Entry] = []
         self._newest_opening: dict[int, Entry] = {}
+        self._superseded_at: dict[int, float] = {}
+        """By the first number of a preview: when a newer picture of its index came."""
         self._grown = asyncio.Event()
         self._on_preview_dropped = on_preview_dropped
 
@@ -87,6 +89,8 @@ class Log:
         entry = Entry(first, first + chunks, time.monotonic(), event)
         self._entries.append(entry)
         if (index := _opened_index(event)) is not None:
+            if (older := self._newest_opening.get(index)) is not None:
+                self._superseded_at[older.first] = entry.time
             self._newest_opening[index] = entry
             self._drop_superseded()
         grown, self._grown = self._grown, asyncio.Event()
@@ -95,26 +99,26 @@ class Log:
 
     def superseded(self, entry: Entry) -> bool:
         """Tell whether a preview is too old to be worth sending: a newer picture of it has been there for a while."""
-        if not isinstance(entry.event, PreviewShown):
+        if not isinstance(entry.event, PreviewShown) or entry.first not in self._superseded_at:
             return False
-        newest = self._newest_opening[entry.event.index]
-        return newest.first > entry.first and time.monotonic() - newest.time > SLOW_READER_SECONDS
+        return time.monotonic() - self._superseded_at[entry.first] > SLOW_READER_SECONDS
 
     async def read(self, after: int, heartbeat: float) -> AsyncGenerator[Entry | Heartbeat, None]:
         """Yield the entries whose last number is above `after`, then what comes, up to the terminal one.
 
-        Yields a Heartbeat whenever nothing came for `heartbeat` seconds.
+        Yields a Heartbeat whenever nothing came for `heartbeat` seconds. The terminal entry always comes, also to a
+        reader who has seen it.
         """
         seen = after
         while True:
-            entry = self._next(seen)
+            entry = self._next(seen) or (self._entries[-1] if self.ended else None)
             if entry is None:
                 grown = self._grown
                 try:
                     async with asyncio.timeout(heartbeat):
                         await grown.wait()
                 except TimeoutError:
-                    yield Heartbeat(self.sequence)
+                    yield Heartbeat(seen)
                 continue
             seen = entry.last
             if not self.superseded(entry):

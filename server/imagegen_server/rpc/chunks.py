@@ -51,7 +51,7 @@ async def stream_events(
             yield Event(sequence=entry.sequence, progress=progress)
             continue
         opening = _opening(generation, entry)
-        if entry.first > after:
+        if entry.first > after or entry.terminal:
             yield opening
         if with_bytes:
             async for message in _chunks(engine, generation, entry, after):

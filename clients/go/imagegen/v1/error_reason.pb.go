@@ -81,7 +81,8 @@ const (
 	// "model": "openai/gpt-image-2", "http_status": "500", "provider_request_id": "req_1", "billed": "unknown"}}
 	ErrorReason_ERROR_REASON_PROVIDER_ERROR ErrorReason = 9
 	// The connection to the provider could not be made, or broke.
-	// Code: UNAVAILABLE if nothing was sent (no), INTERNAL if it may have been (unknown). Billed: no or unknown, see the code. Try again: if nothing was sent.
+	// Code: UNAVAILABLE if nothing was sent, INTERNAL if it may have been. Billed: no, or unknown if it may have been
+	// sent. Try again: if nothing was sent.
 	// Example: {"reason": "ERROR_REASON_NETWORK_ERROR", "domain": "imagegen", "metadata": {"provider": "openai",
 	// "model": "openai/gpt-image-2", "billed": "no"}}
 	ErrorReason_ERROR_REASON_NETWORK_ERROR ErrorReason = 10
@@ -318,8 +319,8 @@ const file_imagegen_v1_error_reason_proto_rawDesc = "" +
 	"!ERROR_REASON_GENERATION_NOT_FOUND\x10\"\x12 \n" +
 	"\x1cERROR_REASON_IMAGE_NOT_FOUND\x10#\x12\x1f\n" +
 	"\x1bERROR_REASON_INTERNAL_ERROR\x10$\x12\x1f\n" +
-	"\x1bERROR_REASON_WRONG_INSTANCE\x10%Bg\n" +
-	"\x15io.github.imagegen.v1P\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
+	"\x1bERROR_REASON_WRONG_INSTANCE\x10%By\n" +
+	"\x15io.github.imagegen.v1B\x10ErrorReasonProtoP\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
 
 var (
 	file_imagegen_v1_error_reason_proto_rawDescOnce sync.Once

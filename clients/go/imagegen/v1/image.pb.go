@@ -1151,7 +1151,7 @@ type Cost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In currency.
 	Amount float64 `protobuf:"fixed64,1,opt,name=amount,proto3" json:"amount,omitempty"`
-	// ISO 4217 ("USD"), or "<provider>-credits".
+	// ISO 4217 ("USD"), or the name of the provider and "-credits".
 	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
 	// True: worked out from the operator's price table. False: told by the provider.
 	Estimated     bool `protobuf:"varint,3,opt,name=estimated,proto3" json:"estimated,omitempty"`
@@ -1833,8 +1833,9 @@ const file_imagegen_v1_image_proto_rawDesc = "" +
 	"\x18ATTEMPT_OUTCOME_NOT_SENT\x10\x01\x12\x1c\n" +
 	"\x18ATTEMPT_OUTCOME_REJECTED\x10\x02\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_AMBIGUOUS\x10\x03\x12\x1c\n" +
-	"\x18ATTEMPT_OUTCOME_ACCEPTED\x10\x04Bg\n" +
-	"\x15io.github.imagegen.v1P\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
+	"\x18ATTEMPT_OUTCOME_ACCEPTED\x10\x04Bs\n" +
+	"\x15io.github.imagegen.v1B\n" +
+	"ImageProtoP\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
 
 var (
 	file_imagegen_v1_image_proto_rawDescOnce sync.Once

@@ -1091,8 +1091,8 @@ const file_imagegen_v1_image_service_proto_rawDesc = "" +
 	"\x06Cancel\x12\x1a.imagegen.v1.CancelRequest\x1a\x1b.imagegen.v1.CancelResponse\"\x03\x90\x02\x02\x12Q\n" +
 	"\tReadImage\x12\x1d.imagegen.v1.ReadImageRequest\x1a\x1e.imagegen.v1.ReadImageResponse\"\x03\x90\x02\x010\x01\x12U\n" +
 	"\vUploadImage\x12\x1f.imagegen.v1.UploadImageRequest\x1a .imagegen.v1.UploadImageResponse\"\x03\x90\x02\x02\x12I\n" +
-	"\aExplain\x12\x1b.imagegen.v1.ExplainRequest\x1a\x1c.imagegen.v1.ExplainResponse\"\x03\x90\x02\x01Bg\n" +
-	"\x15io.github.imagegen.v1P\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
+	"\aExplain\x12\x1b.imagegen.v1.ExplainRequest\x1a\x1c.imagegen.v1.ExplainResponse\"\x03\x90\x02\x01Bz\n" +
+	"\x15io.github.imagegen.v1B\x11ImageServiceProtoP\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
 
 var (
 	file_imagegen_v1_image_service_proto_rawDescOnce sync.Once

@@ -473,7 +473,7 @@ func (x *Progress) GetElapsed() *durationpb.Duration {
 	return nil
 }
 
-// Opens a picture that is not finished. Its bytes follow as chunks with the same index and preview_number.
+// Opens a picture that is not finished. Its bytes follow as chunks with the same index and number.
 type ImagePreview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in GeneratedImage.
@@ -677,8 +677,8 @@ const file_imagegen_v1_image_stream_proto_rawDesc = "" +
 	"\rPHASE_SENDING\x10\x02\x12\x14\n" +
 	"\x10PHASE_GENERATING\x10\x03\x12\x13\n" +
 	"\x0fPHASE_RECEIVING\x10\x04\x12\x12\n" +
-	"\x0ePHASE_RETRYING\x10\x05Bg\n" +
-	"\x15io.github.imagegen.v1P\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
+	"\x0ePHASE_RETRYING\x10\x05By\n" +
+	"\x15io.github.imagegen.v1B\x10ImageStreamProtoP\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
 
 var (
 	file_imagegen_v1_image_stream_proto_rawDescOnce sync.Once

@@ -692,8 +692,8 @@ const file_imagegen_v1_model_service_proto_rawDesc = "" +
 	"\fModelService\x12R\n" +
 	"\n" +
 	"ListModels\x12\x1e.imagegen.v1.ListModelsRequest\x1a\x1f.imagegen.v1.ListModelsResponse\"\x03\x90\x02\x01\x12L\n" +
-	"\bGetModel\x12\x1c.imagegen.v1.GetModelRequest\x1a\x1d.imagegen.v1.GetModelResponse\"\x03\x90\x02\x01Bg\n" +
-	"\x15io.github.imagegen.v1P\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
+	"\bGetModel\x12\x1c.imagegen.v1.GetModelRequest\x1a\x1d.imagegen.v1.GetModelResponse\"\x03\x90\x02\x01Bz\n" +
+	"\x15io.github.imagegen.v1B\x11ModelServiceProtoP\x01Z>github.com/imagegen/imagegen/clients/go/imagegen/v1;imagegenv1\xaa\x02\vImagegen.V1b\x06proto3"
 
 var (
 	file_imagegen_v1_model_service_proto_rawDescOnce sync.Once

@@ -1,5 +1,6 @@
 """The thread's side of the work: an order in, image files out."""
 
+import math
 from functools import cached_property
 
 from PIL import Image
@@ -18,6 +19,9 @@ from .workers import Stop
 
 _COARSEST = 8
 """The first preview has so many times fewer pixels a side."""
+
+_SHORTEST_SIDE = 48
+"""Of what is painted, in pixels."""
 
 _DETAIL = {"low": 3, "medium": 6, "high": 8}
 """Octaves of noise, by options.quality."""
@@ -51,13 +55,20 @@ class Drawing:
         return data if self._order.size_bytes is None else padded_png(data, self._order.size_bytes)
 
     def _paint(self, width: int, height: int, stop: Stop, *, grain: bool) -> Image.Image:
+        """Paint at some size; a very small picture is painted larger and reduced, or its forms would be lost."""
         order = self._order
-        frame = Frame(width, height, order.size.width / order.size.height, _DETAIL[order.quality])
+        times = math.ceil(_SHORTEST_SIDE / min(width, height))
+        frame = Frame(width * times, height * times, order.size.width / order.size.height, _DETAIL[order.quality])
         if self._original is None:
-            return paint(frame, self._scene, stop.check, transparent=order.transparent, grain=grain)
-        if not self._original.is_masked:
-            return self._original.relit(frame, self._scene, stop.check)
-        return self._original.with_scene(paint(frame, self._scene, stop.check, transparent=False, grain=grain))
+            image = paint(frame, self._scene, stop.check, transparent=order.transparent, grain=grain)
+        elif self._original.is_masked:
+            image = paint(frame, self._scene, stop.check, transparent=False, grain=grain)
+        else:
+            image = self._original.relit(frame, self._scene, stop.check)
+        image = image.reduce(times) if times > 1 else image
+        if self._original is not None and self._original.is_masked:
+            image = self._original.with_scene(image)
+        return image
 
     def _encode(self, image: Image.Image) -> bytes:
         return encode(image, self._order.format, self._order.compression)

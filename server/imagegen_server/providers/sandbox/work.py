@@ -60,7 +60,8 @@ class Work:
                         raise error
                     yield Failed(index, error)
                     break
-                drawing = drawing or await workers.run(partial(_begin, self.order, seed))
+                if drawing is None:
+                    drawing = await workers.run(partial(_begin, self.order, seed))
                 is_last = step + 1 == steps
                 data = await workers.run(drawing.final if is_last else partial(drawing.preview, step + 1, steps - 1))
                 due = start + pace * (index * steps + step + 1)

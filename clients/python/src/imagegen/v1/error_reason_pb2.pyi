@@ -83,7 +83,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NETWORK_ERROR: _ErrorReason.ValueType  # 10
     """The connection to the provider could not be made, or broke.
-    Code: UNAVAILABLE if nothing was sent (no), INTERNAL if it may have been (unknown). Billed: no or unknown, see the code. Try again: if nothing was sent.
+    Code: UNAVAILABLE if nothing was sent, INTERNAL if it may have been. Billed: no, or unknown if it may have been
+    sent. Try again: if nothing was sent.
     Example: {"reason": "ERROR_REASON_NETWORK_ERROR", "domain": "imagegen", "metadata": {"provider": "openai",
     "model": "openai/gpt-image-2", "billed": "no"}}
     """
@@ -275,7 +276,8 @@ Example: {"reason": "ERROR_REASON_PROVIDER_ERROR", "domain": "imagegen", "metada
 """
 ERROR_REASON_NETWORK_ERROR: ErrorReason.ValueType  # 10
 """The connection to the provider could not be made, or broke.
-Code: UNAVAILABLE if nothing was sent (no), INTERNAL if it may have been (unknown). Billed: no or unknown, see the code. Try again: if nothing was sent.
+Code: UNAVAILABLE if nothing was sent, INTERNAL if it may have been. Billed: no, or unknown if it may have been
+sent. Try again: if nothing was sent.
 Example: {"reason": "ERROR_REASON_NETWORK_ERROR", "domain": "imagegen", "metadata": {"provider": "openai",
 "model": "openai/gpt-image-2", "billed": "no"}}
 """

@@ -685,7 +685,7 @@ class Cost(_message.Message):
     amount: _builtins.float
     """In currency."""
     currency: _builtins.str
-    """ISO 4217 ("USD"), or "<provider>-credits"."""
+    """ISO 4217 ("USD"), or the name of the provider and "-credits"."""
     estimated: _builtins.bool
     """True: worked out from the operator's price table. False: told by the provider."""
     def __init__(

@@ -249,7 +249,7 @@ Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class ImagePreview(_message.Message):
-    """Opens a picture that is not finished. Its bytes follow as chunks with the same index and preview_number."""
+    """Opens a picture that is not finished. Its bytes follow as chunks with the same index and number."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,6 +1,7 @@
 """A skyline: towers in rows, behind each other, with lit windows after dark."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .colour import Floats, colour, mix
 from .composition import Composition
@@ -89,9 +90,11 @@ def _windows(
     return Cover(first, 0, shown)
 
 
-def _pulses(places: Floats, step: float, half: float, frame: Frame) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], Floats]:
+def _pulses(places: Floats, step: float, half: float, frame: Frame) -> tuple[NDArray[np.int32], Floats]:
     """Which cell each place is in, and how much of its pixel the pane in the cell covers."""
     share = places / np.float32(step)
     cell = np.floor(share)
-    edge = np.float32(step * frame.height)
-    return cell.astype(np.int64), np.clip((half - np.abs(share - cell - np.float32(0.5))) * edge + 0.5, 0, min(1, 2 * half * edge))
+    edge = step * frame.height
+    inside = (np.float32(half) - np.abs(share - cell - np.float32(0.5))) * np.float32(edge) + np.float32(0.5)
+    # A pane narrower than a pixel covers a part of it at most.
+    return cell.astype(np.int32), np.clip(inside, 0, min(1.0, 2 * half * edge))

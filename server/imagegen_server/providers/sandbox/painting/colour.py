@@ -1,18 +1,19 @@
 """Colours as arrays of red, green and blue from 0 to 1, in sRGB, where painters mix them."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.floating[Any]]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def colour(text: str) -> Floats:
     """Read "#ff8800"."""
-    return np.array([int(text[at : at + 2], 16) for at in (1, 3, 5)], np.float32) / np.float32(255)
+    paint: Floats = np.array([int(text[at : at + 2], 16) / 255 for at in (1, 3, 5)], np.float32)
+    return paint
 
 
 def mix(first: Floats, second: Floats, share: float) -> Floats:
@@ -38,7 +39,7 @@ def turned(pixels: Floats, turn: float, saturation: float = 1.0) -> Floats:
 
 def smoothstep(values: Floats, low: float, high: float) -> Floats:
     """From 0 at `low` to 1 at `high`, with soft ends. `high` may be the smaller."""
-    share = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    share: Floats = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
     return share * share * (3 - 2 * share)
 
 

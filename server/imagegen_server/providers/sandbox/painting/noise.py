@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .colour import Floats
 
@@ -79,16 +80,18 @@ class Noise:
 
     def _along(self, row: Floats, x: Floats) -> Floats:
         cell, share = _cells(x)
-        left = row[cell & _SIDE - 1]
-        return left + (row[cell + 1 & _SIDE - 1] - left) * share
+        values: Floats = row[cell & _SIDE - 1]
+        values += (row[cell + 1 & _SIDE - 1] - values) * share
+        return values
 
     def _crossing(self, y: Floats, x: Floats) -> Floats:
         row, down = _cells(y)
         upper = self._lattice[row & _SIDE - 1]
         rows = upper + (self._lattice[row + 1 & _SIDE - 1] - upper) * down[:, None]
         column, right = _cells(x)
-        left = rows[:, column & _SIDE - 1]
-        return left + (rows[:, column + 1 & _SIDE - 1] - left) * right
+        values: Floats = rows[:, column & _SIDE - 1]
+        values += (rows[:, column + 1 & _SIDE - 1] - values) * right
+        return values
 
     def _anywhere(self, y: Floats, x: Floats) -> Floats:
         row, down = _cells(y)
@@ -97,15 +100,17 @@ class Noise:
         column &= _SIDE - 1
         below, beside = (row + 1 & _SIDE - 1) * _SIDE, column + 1 & _SIDE - 1
         row *= _SIDE
-        upper = self._flat[row + column]
+        upper: Floats = self._flat[row + column]
         upper += (self._flat[row + beside] - upper) * right
         lower = self._flat[below + column]
         lower += (self._flat[below + beside] - lower) * right
-        return upper + (lower - upper) * down
+        upper += (lower - upper) * down
+        return upper
 
 
-def _cells(places: Floats) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int32]], Floats]:
+def _cells(places: Floats) -> tuple[NDArray[np.int32], Floats]:
     """The cell of each place, and the smoothed share of it that lies behind."""
     floor = np.floor(places)
-    share = places - floor
-    return floor.astype(np.int32), share * share * (3 - 2 * share)
+    share: Floats = places - floor
+    share *= share * (3 - 2 * share)
+    return floor.astype(np.int32), share

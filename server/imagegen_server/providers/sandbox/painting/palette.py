@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,9 @@ class Palette:
 
 
 def _palette(colours: str, altitude: float, glow: float, stars: float, lamps: float) -> Palette:
-    return Palette(*(colour(f"#{text}") for text in colours.split()), altitude, glow, stars, lamps)
+    named = zip((field.name for field in fields(Palette)), colours.split(), strict=False)
+    paints: dict[str, Any] = {name: colour(f"#{text}") for name, text in named}
+    return Palette(**paints, altitude=altitude, glow=glow, stars=stars, lamps=lamps)
 
 
 # Zenith, upper, lower, horizon, light, haze, land, lit cloud, dark cloud.
@@ -59,7 +62,7 @@ def palette_of(mood: Mood) -> Palette:
     turn, saturation = chance.normal(0, 0.018), 1 + chance.normal(0, 0.07)
     palette = _each(palette, lambda paint: turned(paint, turn, saturation))
     for tint, share in mood.tints:
-        palette = _each(palette, lambda paint, tint=tint, share=share: _tinted(paint, tint, share))
+        palette = graded(palette, tint, share)
     # Air in the distance has the colour of the low sky.
     palette = replace(palette, haze=mix(palette.haze, palette.lower, 0.25) * np.float32(0.95))
     if mood.ground is not None:
@@ -78,7 +81,7 @@ def graded(palette: Palette, reference: Floats, share: float) -> Palette:
 
 
 def _each(palette: Palette, change: Callable[[Floats], Floats]) -> Palette:
-    changed = {
+    changed: dict[str, Any] = {
         field.name: change(getattr(palette, field.name))
         for field in fields(palette)
         if isinstance(getattr(palette, field.name), np.ndarray)

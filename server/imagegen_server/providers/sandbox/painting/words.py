@@ -155,7 +155,7 @@ def read_mood(prompt: str, negative_prompt: str = "") -> Mood:
         motifs.add(Motif.MOON if sky == "night" else Motif.SUN)
     grounds = [colour(meaning.ground) for meaning in meanings if meaning.ground]
     tints = tuple((colour(tint[0]), tint[1]) for tint in dict.fromkeys(meaning.tint for meaning in meanings) if tint)
-    ground = np.mean(grounds, axis=0, dtype=np.float32) if grounds else None
+    ground: Floats | None = np.stack(grounds).mean(axis=0) if grounds else None
     return Mood(sky, frozenset(motifs - unwanted), ground, tints, chance, tuple(known))
 
 

@@ -1,0 +1,148 @@
+"""Generations without a server: planned, opened, run and read in the test's own loop."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imagegen_server.domain.capabilities import Capabilities
+from imagegen_server.domain.errors import ImageError, Violation
+from imagegen_server.domain.events import Broken, Finished, LogEvent, ProviderEvent
+from imagegen_server.domain.image import InputImage
+from imagegen_server.domain.result import ImageResult
+from imagegen_server.domain.task import Operation, Options, Task, Wish
+from imagegen_server.generation.admission import Admission, AdmissionSettings
+from imagegen_server.generation.engine import Engine
+from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.ids import Ids
+from imagegen_server.generation.log import Entry
+from imagegen_server.generation.plan import Planner
+from imagegen_server.generation.store import StoreSettings
+from imagegen_server.images.facts import read_facts
+from imagegen_server.providers.base import Call, Provider
+from imagegen_server.providers.registry import ProviderEntry, Registry
+from imagegen_server.store.memory import MemoryStore
+
+from .provider import ABLE, Script, ScriptedProvider, draw_all
+
+CALLER = "caller"
+
+
+def as_entry(
+    provider: Provider | None = None, *, name: str = "test", type_name: str = "scripted", timeout: float = 600.0
+) -> ProviderEntry:
+    """Register a provider."""
+    return ProviderEntry(name, type_name, provider or ScriptedProvider(), timeout)
+
+
+def planner(*entries: ProviderEntry, aliases: Mapping[str, str] | None = None) -> Planner:
+    """Make a planner of these providers; none = one able provider "test" of type "scripted"."""
+    return Planner(Registry(entries or [as_entry()]), aliases or {})
+
+
+def able(**changes: Any) -> ScriptedProvider:
+    """Make a provider whose models differ from the able one by `changes`."""
+    return ScriptedProvider(capabilities=replace(ABLE, **changes))
+
+
+def drawing(model: str = "test/any", *, params: Mapping[str, Any] | None = None, **options: Any) -> Wish:
+    """Wish for new pictures."""
+    return Wish(Operation.GENERATE, model, "a boat", Options(**options), params=params or {})
+
+
+def editing(*images: bytes, mask: bytes | None = None, model: str = "test/any", prompt: str = "a boat") -> Wish:
+    """Wish for changed pictures."""
+    given = tuple(as_input(data) for data in images)
+    return Wish(
+        Operation.EDIT, model, prompt, Options(), images=given, mask=None if mask is None else as_input(mask)
+    )
+
+
+def as_input(data: bytes) -> InputImage:
+    """Read an image as the edge of the server does."""
+    facts = read_facts(data)
+    assert facts is not None
+    return InputImage(data, facts)
+
+
+def told(error: ImageError) -> list[str]:
+    """Name the fields that an error finds wrong."""
+    return [violation.field for violation in error.violations]
+
+
+def wrong(field: str) -> Violation:
+    """Stand for something that reading the request has found."""
+    return Violation(field, "is wrong")
+
+
+@dataclass
+class Workshop:
+    """An engine, with all of its parts within reach."""
+
+    provider: ScriptedProvider
+    engine: Engine
+    store: MemoryStore
+    admission: Admission
+
+    async def open(self, wish: Wish | None = None, time_left: float | None = None) -> Generation:
+        """Plan and admit a generation."""
+        wish = wish or drawing()
+        return await self.engine.open(await self.engine.planner.plan(wish), CALLER, wish.input_bytes, time_left)
+
+    async def run(self, wish: Wish | None = None, time_left: float | None = None) -> list[LogEvent]:
+        """Run a generation to its end, reading along."""
+        generation = await self.open(wish, time_left)
+        with generation.reading():
+            self.engine.launch(generation)
+            return await events_of(generation)
+
+    async def result(self, wish: Wish | None = None, time_left: float | None = None) -> ImageResult:
+        """Run a generation that makes at least one image."""
+        last = (await self.run(wish, time_left))[-1]
+        assert isinstance(last, Finished)
+        return last.result
+
+    async def broken(self, wish: Wish | None = None, time_left: float | None = None) -> Broken:
+        """Run a generation that makes none."""
+        last = (await self.run(wish, time_left))[-1]
+        assert isinstance(last, Broken)
+        return last
+
+    @property
+    def in_hand(self) -> tuple[int, int, int]:
+        """Calls, bytes in flight, bytes reserved in the store; all zero when nothing runs."""
+        return self.admission.calls, self.admission.bytes_in_flight, self.store.reserved_bytes
+
+
+def workshop(
+    script: Script = draw_all,
+    *,
+    capabilities: Capabilities = ABLE,
+    timeout: float = 600.0,
+    admission: AdmissionSettings | None = None,
+    store: StoreSettings | None = None,
+) -> Workshop:
+    """Wire an engine around one scripted provider, "test"."""
+    provider, ids = ScriptedProvider(script, capabilities), Ids()
+    registry = Registry([as_entry(provider, timeout=timeout)])
+    images, counter = MemoryStore(store or StoreSettings(), ids), Admission(admission or AdmissionSettings())
+    engine = Engine(registry=registry, planner=Planner(registry, {}), store=images, admission=counter, ids=ids)
+    return Workshop(provider, engine, images, counter)
+
+
+async def events_of(generation: Generation) -> list[LogEvent]:
+    """Read a log from its start to its end."""
+    return [entry.event async for entry in generation.log.read(0, 60.0) if isinstance(entry, Entry)]
+
+
+def yielding(*events: ProviderEvent | Exception, accepted: bool = True) -> Script:
+    """Script a provider that yields these events and raises these exceptions, in this order."""
+
+    async def script(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        if accepted:
+            call.accepted("req-1")
+        for event in events:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    return script
