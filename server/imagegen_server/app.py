@@ -77,7 +77,7 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     announce(address)
     _logger.info("serving", address=address, providers=[provider.name for provider in config.providers])
     await stopping.wait()
-    _logger.info("stopping", drain_seconds=config.server.drain)
+    _logger.info("stopping", drain_seconds=config.server.drain, unread_images=app.engine.unread_images)
     for number in (signal.SIGTERM, signal.SIGINT):
         # A second signal ends the process at once.
         loop.remove_signal_handler(number)

@@ -52,9 +52,7 @@ def drawing(model: str = "test/any", *, params: Mapping[str, Any] | None = None,
 def editing(*images: bytes, mask: bytes | None = None, model: str = "test/any", prompt: str = "a boat") -> Wish:
     """Wish for changed pictures."""
     given = tuple(as_input(data) for data in images)
-    return Wish(
-        Operation.EDIT, model, prompt, Options(), images=given, mask=None if mask is None else as_input(mask)
-    )
+    return Wish(Operation.EDIT, model, prompt, Options(), images=given, mask=None if mask is None else as_input(mask))
 
 
 def as_input(data: bytes) -> InputImage:

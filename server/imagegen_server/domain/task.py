@@ -8,6 +8,14 @@ from .image import InputImage
 from .json import JsonObject
 
 
+MAX_SIDE = 16_384
+"""Pixels of the longest side that can be asked for."""
+
+MAX_COMPRESSION = 100
+MAX_PREVIEWS = 16
+"""Most previews of one image that can be asked for."""
+
+
 class Operation(Enum):
     """What to do."""
 

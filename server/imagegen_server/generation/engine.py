@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Started
@@ -39,7 +39,7 @@ class Engine:
         self._store = store
         self._admission = admission
         self._ids = ids
-        self._runs: set[asyncio.Task[None]] = set()
+        self._runs: dict[asyncio.Task[None], Generation] = {}
         self._draining = False
 
     async def open(self, plan: Plan, caller: str, input_bytes: int, time_left: float | None) -> Generation:
@@ -82,8 +82,8 @@ class Engine:
     def launch(self, generation: Generation) -> None:
         """Start spending. The generation runs by itself from here on."""
         task = asyncio.create_task(run_generation(generation, self._store))
-        self._runs.add(task)
-        task.add_done_callback(self._runs.discard)
+        self._runs[task] = generation
+        task.add_done_callback(self._runs.pop)
 
     def discard(self, generation: Generation) -> None:
         """Give up a generation that was opened and never launched."""
@@ -114,12 +114,22 @@ class Engine:
         self._store.delivered(image_id)
 
     async def drain(self, seconds: float) -> None:
-        """Take no new work; wait until what runs has ended and what is finished was read, at most `seconds`."""
+        """Take no new work; wait until what runs has ended and what is finished was read, at most `seconds`.
+
+        What still runs then is stopped, and its readers are told.
+        """
         self._draining = True
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 # Three counters in three rooms, looked at only while stopping, are not worth three events.
                 while self._runs or self._admission.calls or self._store.undelivered:  # noqa: ASYNC110
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
-        except TimeoutError:
-            pass
+        for generation in self._runs.values():
+            generation.stop(ImageError(Reason.CANCELLED, "the server is stopping and could not wait any longer"))
+        if self._runs:
+            await asyncio.wait(list(self._runs))
+
+    @property
+    def unread_images(self) -> int:
+        """Finished images that nobody has received yet."""
+        return self._store.undelivered

@@ -8,6 +8,7 @@ from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, Task, Wish
+from imagegen_server.images.decoding import UnreadableImage
 from imagegen_server.images.masks import Selection, read_mask
 from imagegen_server.providers.registry import ProviderEntry
 
@@ -37,7 +38,8 @@ def over_limits(wish: Wish, capabilities: Capabilities) -> list[Violation]:
             wrong.append(Violation("input.images", f"at most {capabilities.max_input_images} images for this model"))
         if wish.mask and wish.images:
             image, mask = wish.images[0].facts, wish.mask.facts
-            if (image.width, image.height) != (mask.width, mask.height):
+            both_known = image.width is not None and mask.width is not None
+            if both_known and (image.width, image.height) != (mask.width, mask.height):
                 wrong.append(
                     Violation(
                         "input.mask",
@@ -114,15 +116,24 @@ def _previews(wish: Wish, model: Model, noted: list[Warning]) -> int:
     most = model.capabilities.max_previews
     if wanted is not None and most is not None and wanted > most:
         noted.append(Warning("options.preview_count", WarningReason.ADJUSTED, f"{model.id} shows at most {most}"))
-    number = wish.preview_default if wanted is None else wanted
-    return number if most is None else min(number, most)
+    if wanted is None:
+        # Previews may cost money, and a model that is not known to have any may refuse to be asked.
+        wanted = wish.preview_default if model.capabilities.previews is PreviewSupport.IMAGES else 0
+    return wanted if most is None else min(wanted, most)
 
 
-async def mask_effect(wish: Wish) -> list[Warning]:
-    """Warn of a mask that selects nothing or everything. Decodes it, off the event loop."""
-    if wish.mask is None:
+async def mask_effect(wish: Wish, wrong: list[Violation]) -> list[Warning]:
+    """Warn of a mask that selects nothing or everything. Decodes it, off the event loop.
+
+    Appends to `wrong` if it cannot be read; one that is known to be wrong is left alone.
+    """
+    if wish.mask is None or any(violation.field.startswith("input.mask") for violation in wrong):
         return []
-    selection = (await asyncio.to_thread(read_mask, wish.mask.data)).selects()
+    try:
+        selection = (await asyncio.to_thread(read_mask, wish.mask.data)).selects()
+    except UnreadableImage as problem:
+        wrong.append(Violation("input.mask", f"cannot be read: {problem}"))
+        return []
     if selection is Selection.PART:
         return []
     what = "nothing, so nothing will change" if selection is Selection.NOTHING else "everything, as if there were none"

@@ -1,9 +1,13 @@
 """Ids that cannot be guessed and tell which process made them."""
 
+import re
 import secrets
 from base64 import b32encode
 
 from imagegen_server.domain.errors import ImageError, Reason
+
+
+_SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[a-z2-7]+")
 
 
 def _random_text(size: int) -> str:
@@ -26,10 +30,9 @@ class Ids:
 
         :raises ImageError: WRONG_INSTANCE if another process made it, `unknown` if it is no id at all
         """
-        parts = given.split("_")
-        if len(parts) != 3:  # noqa: PLR2004 - kind, tag, secret
+        if not (match := _SHAPE.fullmatch(given)):
             raise ImageError(unknown, "this is no id that an imagegen server hands out")
-        if parts[1] != self._tag:
+        if match[1] != self._tag:
             raise ImageError(
                 Reason.WRONG_INSTANCE,
                 "another server process made this id and keeps what it names in its own memory; ask that one",

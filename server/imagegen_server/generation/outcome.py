@@ -16,7 +16,7 @@ def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Bro
     images = sorted((image for batch in batches for image in batch.images), key=lambda image: image.index)
     failures = sorted((failure for batch in batches for failure in batch.failures), key=lambda failure: failure.index)
     attempts = tuple(sorted((a for batch in batches for a in batch.attempts), key=lambda attempt: attempt.start_time))
-    usage = _total_usage(batches, attempts)
+    usage = _total_usage(batches)
     if images:
         return Finished(
             ImageResult(
@@ -32,13 +32,16 @@ def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Bro
             )
         )
     failure = GenerationFailure(generation.id, generation.request_id, tuple(failures), attempts, usage)
-    return Broken(failure, _whole(failures[0].error, attempts))
+    return Broken(failure, _whole([item.error for item in failures], attempts))
 
 
-def _whole(first: ImageError, attempts: Sequence[Attempt]) -> ImageError:
-    """Make the call's error from that of its first image; it is billed as far as any attempt is."""
-    billed = max((attempt.billed for attempt in attempts), key=lambda billed: billed.value, default=first.billed)
-    return first.with_billed(Billed(max(billed.value, first.billed.value)))
+def _whole(errors: Sequence[ImageError], attempts: Sequence[Attempt]) -> ImageError:
+    """Choose the call's error: the first of those that may have cost most. It is billed as far as any attempt is.
+
+    A free failure must not speak for one that was paid for: its code might say that all can be done again.
+    """
+    worst = max(errors, key=lambda error: error.billed.value)
+    return worst.with_billed(Billed(max(worst.billed.value, *(attempt.billed.value for attempt in attempts), 0)))
 
 
 def _metadata(generation: Generation, batches: Sequence[Batch]) -> dict[str, JsonObject]:
@@ -48,24 +51,28 @@ def _metadata(generation: Generation, batches: Sequence[Batch]) -> dict[str, Jso
     return {generation.plan.entry.name: said[0] if len(batches) == 1 else {"requests": list(said)}}
 
 
-def _total_usage(batches: Sequence[Batch], attempts: Sequence[Attempt]) -> Usage | None:
+def _total_usage(batches: Sequence[Batch]) -> Usage | None:
     """Add up what every request told; what one of them left unsaid is unknown."""
     told = [batch.report.usage for batch in batches if batch.report.usage is not None]
-    if not told:
-        return None
-    silent_but_billed = sum(attempt.billed is not Billed.NO for attempt in attempts) > len(told)
+    silent_but_billed = any(
+        batch.report.usage is None and any(attempt.billed is not Billed.NO for attempt in batch.attempts)
+        for batch in batches
+    )
 
     def total(count: Callable[[Usage], int | None]) -> int | None:
         counts = [count(usage) for usage in told]
         known = [number for number in counts if number is not None]
-        return None if silent_but_billed or len(known) < len(counts) else sum(known)
+        return None if len(known) < len(counts) else sum(known)
 
-    return Usage(
+    if not told or silent_but_billed:
+        return None
+    usage = Usage(
         images_generated=total(lambda usage: usage.images_generated),
         input_tokens=total(lambda usage: usage.input_tokens),
         output_tokens=total(lambda usage: usage.output_tokens),
-        cost=None if silent_but_billed else _total_cost([usage.cost for usage in told]),
+        cost=_total_cost([usage.cost for usage in told]),
     )
+    return None if usage == Usage() else usage
 
 
 def _total_cost(costs: Sequence[Cost | None]) -> Cost | None:

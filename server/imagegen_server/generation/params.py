@@ -1,14 +1,23 @@
 """The provider's own parameters: which of them are meant, and those that say what an option says."""
 
+import re
 from dataclasses import replace
 
 from imagegen_server.domain.errors import Violation
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
-from imagegen_server.domain.task import Options, PixelSize, Wish
+from imagegen_server.domain.task import MAX_COMPRESSION, MAX_PREVIEWS, MAX_SIDE, Options, PixelSize, Wish
 from imagegen_server.providers.registry import ProviderEntry
 
-_WHOLE = ("count", "seed", "compression", "preview_count")
+_WHOLE = {
+    "count": (1, None),
+    "seed": (None, None),
+    "compression": (0, MAX_COMPRESSION),
+    "preview_count": (0, MAX_PREVIEWS),
+}
+"""Options that are whole numbers, with the least and the most."""
+
+_PIXELS = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
 def merge_params(
@@ -27,7 +36,6 @@ def merge_params(
         if name in entry.provider.controlled_params:
             wrong.append(Violation(path, "is set by the server; use the request's own field"))
         elif option := entry.provider.param_options.get(name):
-            del left[name]
             try:
                 read = _as_option(option, value)
             except ValueError as problem:
@@ -37,26 +45,40 @@ def merge_params(
                 message = f"{path} says {value!r}, and params win"
                 noted.append(Warning(f"options.{option}", WarningReason.OVERRIDDEN_BY_PARAMS, message))
             options = _with(options, option, read)
+            if read is not None:
+                del left[name]
     return replace(wish, options=options), left
 
 
-def _with(options: Options, name: str, value: int | str | PixelSize) -> Options:
-    changes: dict[str, int | str | PixelSize] = {name: value}
+def _with(options: Options, name: str, value: int | str | PixelSize | None) -> Options:
+    changes: dict[str, int | str | PixelSize | None] = {name: value}
     return replace(options, **changes)  # type: ignore[arg-type]  # the name decides the type, and _as_option obeys it
 
 
-def _as_option(option: str, value: JsonValue) -> int | str | PixelSize:
+def _as_option(option: str, value: JsonValue) -> int | str | PixelSize | None:
+    """Read a param as an option; None = it says what no option can say ("auto"), so the provider gets it as it is."""
     if option in _WHOLE:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"must be a whole number, as options.{option}")
-        if option != "seed" and value < (option == "count"):
-            raise ValueError(f"must be at least {int(option == 'count')}, as options.{option}")
-        return value
+        return _whole(option, value)
     if not isinstance(value, str):
         raise ValueError(f"must be a string, as options.{option}")  # noqa: TRY004 - a caller's mistake, not ours
-    if option != "size":
-        return value
-    width, by, height = value.partition("x")
-    if not (by and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise ValueError('must be a size in pixels such as "1024x768"')
-    return PixelSize(int(width), int(height))
+    return _size(value) if option == "size" else value
+
+
+def _whole(option: str, value: JsonValue) -> int:
+    least, most = _WHOLE[option]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"must be a whole number, as options.{option}")
+    if least is not None and value < least:
+        raise ValueError(f"must be at least {least}, as options.{option}")
+    if most is not None and value > most:
+        raise ValueError(f"must be at most {most}, as options.{option}")
+    return value
+
+
+def _size(value: str) -> PixelSize | None:
+    if not (match := _PIXELS.fullmatch(value)):
+        return None
+    size = PixelSize(int(match[1]), int(match[2]))
+    if not (1 <= size.width <= MAX_SIDE and 1 <= size.height <= MAX_SIDE):
+        raise ValueError(f"width and height must be 1 to {MAX_SIDE} pixels, as options.size")
+    return size

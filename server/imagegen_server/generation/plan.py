@@ -81,7 +81,9 @@ class Planner:
         except ImageError as error:
             if not wrong:
                 raise
-            raise _invalid([*wrong, Violation("model", error.message)], wish.model) from None
+            if all(violation.field != "model" for violation in wrong):
+                wrong.append(Violation("model", error.message))
+            raise _invalid(wrong, wish.model) from None
         name = f"{entry.name}/{model.id}"
         noted = list(warnings)
         wish, params = merge_params(wish, entry, wrong, noted)
@@ -89,7 +91,7 @@ class Planner:
         if not wrong:
             require_operation(wish, entry, model)
         task = fit(wish, entry, model, params, noted)
-        noted += await mask_effect(wish)
+        noted += await mask_effect(wish, wrong)
         try:
             task, more = entry.provider.prepare(task)
             noted += more
@@ -102,6 +104,10 @@ class Planner:
             known = {violation.field for violation in wrong}
             found = error.violations or [Violation("model", error.message)]
             wrong += [violation for violation in found if violation.field not in known]
+        except Exception:
+            # A wish that is wrong already may be more than an adapter is made for.
+            if not wrong:
+                raise
         if wrong:
             raise _invalid(wrong, name)
         if wish.strict and (refused := [note for note in noted if note.reason is not WarningReason.MODEL_RETIRING]):

@@ -13,15 +13,12 @@ from imagegen_server.domain.errors import Violation
 from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFacts, InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
-from imagegen_server.domain.task import Operation, Options, PixelSize, Wish
+from imagegen_server.domain.task import MAX_COMPRESSION, MAX_PREVIEWS, MAX_SIDE, Operation, Options, PixelSize, Wish
 from imagegen_server.images.facts import read_facts
 
 MAX_PROMPT_BYTES = 131_072
 MAX_INPUT_IMAGES = 16
 MAX_WORD_LENGTH = 32
-MAX_SIDE = 16_384
-MAX_PREVIEWS = 16
-MAX_COMPRESSION = 100
 FIRST_INEXACT_INTEGER = 2**53
 """From here on a double skips integers, so one that arrives may not be the one that was meant."""
 

@@ -81,8 +81,8 @@ def _to_token(last_name: str) -> str:
 
 def _from_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
         problem = "is no next_page_token of this server"
         raise ImageError(
             Reason.INVALID_REQUEST, f"page_token: {problem}", violations=[Violation("page_token", problem)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
@@ -30,7 +31,8 @@ ADDRESS_VARIABLE: Final = "IMAGEGEN_ADDRESS"
 _HEADROOM_BYTES: Final = 1024 * 1024  # facts and framing around the largest image
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
-_HOST: Final = re.compile(r"(?:[a-z0-9]+:/{0,3}(?:[^/]*/)?)?(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:/]+))(?::\d+)?")
+# Any other scheme may lead anywhere, and so may a list of addresses.
+_HOST: Final = re.compile(r"(?:(?:dns|ipv4|ipv6):(?://[^/]*/)?)?(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:/,]+))(?::\d+)?")
 
 
 class Connection:
@@ -59,6 +61,7 @@ class Connection:
             raise ValueError(msg)
         self._token = token
         self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._open_channel: grpc.aio.Channel | None = None
         self._closed = False
@@ -86,6 +89,7 @@ class Connection:
         """A channel for stubs of the user's own: every call on it carries the token by itself."""
         if self._token is None:
             return self._core()
+        self._check_loop()
         if self._open_channel is None:
             # Apart from our own calls, as an intercepted call hides how the real one ended.
             self._open_channel = self._make(authorization_interceptors(self._token))
@@ -100,9 +104,17 @@ class Connection:
             await channel.close()
 
     def _core(self) -> grpc.aio.Channel:
+        self._check_loop()
         if self._channel is None:
             self._channel = self._make(())
         return self._channel
+
+    def _check_loop(self) -> None:
+        """A channel of one event loop hangs in another; better to say so."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise RuntimeError("the client was used in another event loop before: make one client for each")
 
     def _make(self, interceptors: Sequence[grpc.aio.ClientInterceptor]) -> grpc.aio.Channel:
         if self._closed:

@@ -34,13 +34,13 @@ class AsyncImageStream:
 
     def __init__(self, call: ImageStreamCall, assembler: Assembler) -> None:
         """Take over a call that was just started. Streams are made by the client and its models."""
+        self._outcome: ImageResult | ImageGenError | None = None
         self._call = call
         self._loop = asyncio.get_running_loop()
         self._assembler = assembler
         self._events: deque[ImageEvent] = deque()
         self._turn = asyncio.Lock()  # one reader at a time; both an iteration and result() may wait
         self._messages = 0
-        self._outcome: ImageResult | ImageGenError | None = None
 
     def __del__(self) -> None:
         """Nobody will ever read on, so nobody shall pay on. Any thread may come here."""

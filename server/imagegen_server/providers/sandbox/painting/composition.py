@@ -118,7 +118,7 @@ def _ridges(mood: Mood, seed: int, horizon: float, side: int, *, has_water: bool
             add(Relief.HILLS, 0.45, horizon, 0.1, side, trees / 2)
         if Motif.ISLAND in motifs:
             add(Relief.HILLS, 0.2, horizon, 0.05)
-            add(Relief.MOUNTAINS, 0.6, horizon, 0.12, side, trees / 2)
+            add(Relief.MOUNTAINS, 0.55, horizon, 0.2, side, trees / 2)
     else:
         relief = Relief.MOUNTAINS if Motif.MOUNTAINS in motifs else Relief.HILLS
         heights = (0.3, 0.24, 0.17) if relief is Relief.MOUNTAINS else (0.16, 0.13, 0.12)

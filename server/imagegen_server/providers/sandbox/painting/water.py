@@ -58,6 +58,9 @@ class Water:
             self._paint_mirrored(pixels, cover, paint, first, waves * reach[:, None])
         lay_over(pixels, deep, tilt)
         self._glitter(pixels, share, waves)
+        if scene.shows(Motif.WAVES):
+            foam = smoothstep(waves, 0.52, 0.78) * (0.5 * share**0.5)[:, None]
+            lay_over(pixels, palette.horizon, foam)
         # A line of light where the far shore meets the water.
         shore = np.exp(-down * 160) * 0.16
         add_light(pixels, palette.horizon, np.repeat(shore[:, None], frame.width, axis=1))
