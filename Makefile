@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := server clients/python tests examples tools
 
-.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking format dist clean
+.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking faults format dist clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -24,7 +24,10 @@ demo: $(READY) ## start a server, watch a picture develop, edit it, see an error
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -q -n auto $(ARGS)
 
-check: lint types imports gen-check docs-check breaking ## all that is checked without running the server
+faults: $(READY) ## the slower tests: long silences, broken connections
+	@$(BIN)/python -m pytest -q -n auto tests/faults $(ARGS)
+
+check: lint types gen-check docs-check breaking ## all that is checked without running the server
 
 lint: $(READY) ## style of Python and proto
 	@$(BIN)/ruff check $(SOURCES)

@@ -17,7 +17,7 @@ from PIL import ImageDraw
 OUT = Path("out/demo")
 MODEL = "sandbox/scene"
 PROMPT = "a harbour at dawn, mountains behind, a sailing boat"
-EDIT = "a starry night with a full moon over the sea"
+EDIT = "a starry night over the sea"
 SIZE = "1024x768"
 
 
@@ -59,6 +59,17 @@ def watch(stream: imagegen.ImageStream, name: str, begin: float) -> imagegen.Gen
     return stream.result().images[0]
 
 
+def strip(names: list[str]) -> Path:
+    """Put the pictures side by side, as they developed."""
+    pictures = [Picture.open(OUT / name).convert("RGB").resize((400, 300)) for name in names]
+    joined = Picture.new("RGB", (len(pictures) * 408 - 8, 300), "white")
+    for position, picture in enumerate(pictures):
+        joined.paste(picture, (position * 408, 0))
+    path = OUT / "developing.png"
+    joined.save(path)
+    return path
+
+
 def half_mask(width: int, height: int) -> imagegen.Image:
     """Make a mask that lets the right part change: white where the edit may draw, with a soft edge."""
     mask = Picture.new("L", (width, height), 0)
@@ -79,6 +90,8 @@ def main() -> None:
 
         print(f"\n1. {MODEL} draws: {PROMPT}")
         picture = watch(model.stream(PROMPT, preview_count=3), "picture", time.monotonic())
+        names = [*(f"picture-preview-{number}.png" for number in (1, 2, 3)), "picture.png"]
+        print(f"  side by side: {strip(names)}")
 
         print(f"\n2. edits its right side with a mask: {EDIT}")
         mask = half_mask(picture.width or 0, picture.height or 0)

@@ -7,7 +7,6 @@ from enum import Enum
 from .image import InputImage
 from .json import JsonObject
 
-
 MAX_SIDE = 16_384
 """Pixels of the longest side that can be asked for."""
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+import math
 import time
+from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -51,6 +54,7 @@ class Batch:
         self._outstanding = set(range(task.count))
         self._previews: dict[int, int] = {}
         self._record = AttemptRecord(self._entry.name, generation.plan.model)
+        self._called = False
         self._ended = False
         self.images: list[GeneratedImage] = []
         self.failures: list[Failure] = []
@@ -59,8 +63,9 @@ class Batch:
 
     async def run(self) -> None:
         """Call the provider and take in what it yields."""
+        self._called = True
         call = Call(
-            deadline=time.monotonic() + self._entry.timeout,
+            deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
             log=_logger.bind(provider=self._entry.name, generation_id=self._generation.id),
             accepted=self._record.accept,
         )
@@ -71,7 +76,9 @@ class Batch:
                     await self._take(event)
             error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
         except asyncio.CancelledError:
-            error = self._generation.stop_error or ImageError(Reason.CANCELLED, "the generation was stopped")
+            error = self._generation.stop_error or ImageError(
+                Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} cancelled itself"
+            )
         except ImageError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
@@ -92,13 +99,15 @@ class Batch:
         if self._ended:
             return
         self._ended = True
+        error = self._record.judge(error)
         failed = bool(self._outstanding)
         for index in sorted(self._outstanding):
             self._fail(index, error)
         reported = error if failed else None
         if reported is None and self.failures and not self.images:
             reported = self.failures[0].error
-        self.attempts.append(self._record.end(reported))
+        if self._called:
+            self.attempts.append(self._record.end(reported))
 
     async def _take(self, event: ProviderEvent) -> None:
         if self._ended:
@@ -109,9 +118,9 @@ class Batch:
             case Preview():
                 self._preview(event)
             case Complete():
-                await self._complete(event)
+                await _whole(self._complete(event))
             case Failed(index, error):
-                self._fail(self._expected(index), error)
+                self._fail(self._expected(index), self._record.judge(error))
             case Report():
                 self.report = event
 
@@ -122,15 +131,20 @@ class Batch:
 
     def _progress(self, progress: Progress) -> None:
         if progress.index is not None:
+            if progress.index not in range(self._task.count):
+                return
             progress = replace(progress, index=self._first_index + progress.index)
         self._generation.last_progress = progress
         self._generation.log.append(progress)
 
     def _preview(self, preview: Preview) -> None:
         self._record.accept()
-        if preview.index not in self._outstanding or not preview.data:
+        if preview.index not in self._outstanding or not 0 < len(preview.data) <= MAX_IMAGE_BYTES:
             return
-        number = self._previews[preview.index] = self._previews.get(preview.index, 0) + 1
+        number = self._previews.get(preview.index, 0) + 1
+        if number > self._task.preview_count:
+            return
+        self._previews[preview.index] = number
         self._generation.ticket.add(len(preview.data))
         self._generation.log.append(
             PreviewShown(
@@ -150,10 +164,13 @@ class Batch:
             self._fail(index, ImageError(Reason.INVALID_RESPONSE, wrong))
             return
         self._record.deliver()
-        self._generation.ticket.add(len(data) - estimate_image_bytes(self._task))
         stored = await self._store.put(
             self._generation.caller, data, facts, await _sha256(data), self._generation.reservation
         )
+        if index not in self._outstanding:
+            # The generation has ended without it, because the store took longer than anybody waits.
+            return
+        self._generation.ticket.add(len(data) - estimate_image_bytes(self._task))
         generated = GeneratedImage(
             index=self._first_index + index,
             image=stored,
@@ -163,11 +180,11 @@ class Batch:
         )
         self._outstanding.discard(index)
         self.images.append(generated)
-        if not self._generation.log.ended:
-            self._generation.log.append(ImageFinished(generated))
+        self._generation.log.append(ImageFinished(generated))
 
     def _fail(self, index: int, error: ImageError) -> None:
         self._outstanding.discard(index)
+        self._generation.ticket.add(-estimate_image_bytes(self._task))
         error.metadata = {"provider": self._entry.name, "model": self._generation.plan.model} | error.metadata
         failure = Failure(self._first_index + index, error)
         self.failures.append(failure)
@@ -175,6 +192,16 @@ class Batch:
 
     def _named(self, metadata: JsonObject) -> dict[str, JsonObject]:
         return {self._entry.name: metadata} if metadata else {}
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end also when cancelled meanwhile: an image that has come is not lost."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _facts(data: bytes) -> ImageFacts:

@@ -54,7 +54,7 @@ class Engine:
         if time_left is not None and time_left < SHORTEST_DEADLINE_SECONDS:
             raise ImageError(
                 Reason.DEADLINE_TOO_SHORT,
-                f"{max(time_left, 0):.2f} s of the deadline are left, which must be {SHORTEST_DEADLINE_SECONDS:g} at least",
+                f"{max(time_left, 0):.2f} s of the deadline are left; at least {SHORTEST_DEADLINE_SECONDS:g} s are needed",
                 metadata={"model": plan.model},
             )
         images_bytes = estimate_image_bytes(plan.task) * plan.task.count

@@ -6,7 +6,6 @@ from base64 import b32encode
 
 from imagegen_server.domain.errors import ImageError, Reason
 
-
 _SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[a-z2-7]+")
 
 

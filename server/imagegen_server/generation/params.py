@@ -67,7 +67,7 @@ def _as_option(option: str, value: JsonValue) -> int | str | PixelSize | None:
 def _whole(option: str, value: JsonValue) -> int:
     least, most = _WHOLE[option]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"must be a whole number, as options.{option}")
+        raise ValueError(f"must be a whole number, as options.{option}")  # noqa: TRY004 - as above
     if least is not None and value < least:
         raise ValueError(f"must be at least {least}, as options.{option}")
     if most is not None and value > most:

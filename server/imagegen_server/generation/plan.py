@@ -92,22 +92,7 @@ class Planner:
             require_operation(wish, entry, model)
         task = fit(wish, entry, model, params, noted)
         noted += await mask_effect(wish, wrong)
-        try:
-            task, more = entry.provider.prepare(task)
-            noted += more
-        except ImageError as error:
-            if error.reason is not Reason.INVALID_REQUEST:
-                if wrong:
-                    raise _invalid(wrong, name) from None
-                error.metadata = {"provider": entry.name, "model": name} | error.metadata
-                raise
-            known = {violation.field for violation in wrong}
-            found = error.violations or [Violation("model", error.message)]
-            wrong += [violation for violation in found if violation.field not in known]
-        except Exception:
-            # A wish that is wrong already may be more than an adapter is made for.
-            if not wrong:
-                raise
+        task = _prepare(task, entry, wrong, noted)
         if wrong:
             raise _invalid(wrong, name)
         if wish.strict and (refused := [note for note in noted if note.reason is not WarningReason.MODEL_RETIRING]):
@@ -118,6 +103,31 @@ class Planner:
                 metadata={"provider": entry.name, "model": name},
             )
         return Plan(entry, name, task, _fan_out(task, model.capabilities), tuple(noted))
+
+
+def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: list[Warning]) -> Task:
+    """Let the adapter hold the task against what its vendor takes. Appends to `wrong` and to `noted`.
+
+    :raises ImageError: the adapter refuses the task for another reason than INVALID_REQUEST, and nothing else is wrong
+    """
+    try:
+        prepared, more = entry.provider.prepare(task)
+    except ImageError as error:
+        if error.reason is Reason.INVALID_REQUEST:
+            known = {violation.field for violation in wrong}
+            found = error.violations or [Violation("model", error.message)]
+            wrong += [violation for violation in found if violation.field not in known]
+        elif not wrong:
+            error.metadata = {"provider": entry.name, "model": f"{entry.name}/{task.model}"} | error.metadata
+            raise
+    except Exception:
+        # A wish that is wrong already may be more than an adapter is made for.
+        if not wrong:
+            raise
+    else:
+        noted += more
+        return prepared
+    return task
 
 
 def _invalid(violations: Sequence[Violation], model: str) -> ImageError:

@@ -34,7 +34,12 @@ async def _work(generation: Generation, tasks: list[asyncio.Task[None]]) -> None
     if generation.stop_error is not None:
         for task in tasks:
             task.cancel()
-    left = None if generation.deadline is None else max(0.0, generation.deadline - time.monotonic())
+    timeout = generation.plan.entry.timeout
+    too_late = ImageError(Reason.TIMEOUT, f"the provider took longer than {timeout:g} s and did not let go")
+    left = timeout + STOP_GRACE_SECONDS
+    if generation.deadline is not None and (deadline_left := max(0.0, generation.deadline - time.monotonic())) < left:
+        too_late = ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done")
+        left = deadline_left
     stopped = asyncio.create_task(generation.stopped.wait())
     stopped.add_done_callback(lambda _: None)
     work = asyncio.gather(*tasks, return_exceptions=True)
@@ -42,7 +47,7 @@ async def _work(generation: Generation, tasks: list[asyncio.Task[None]]) -> None
     try:
         await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            generation.stop(ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done"))
+            generation.stop(too_late)
             await asyncio.wait([work], timeout=STOP_GRACE_SECONDS)
         if not work.done():
             _logger.error("provider ignores cancellation", generation_id=generation.id, model=generation.plan.model)

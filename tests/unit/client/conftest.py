@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
+from imagegen import AsyncClient, Client
 
-sys.path.insert(0, str(Path(__file__).parent))  # the tests import fake_server from beside them
-
-from fake_server import FakeServer, in_thread  # noqa: E402 - after the line above
-
-from imagegen import AsyncClient, Client  # noqa: E402
+from tests.unit.client.fake_server import FakeServer, in_thread
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped, unused-ignore]
-
+from google.rpc import error_details_pb2, status_pb2
 from imagegen.v1 import (
+    error_reason_pb2,
     image_pb2,
     image_service_pb2,
     image_service_pb2_grpc,
@@ -30,7 +30,7 @@ EXAMPLE_PROMPT = "a harbour at dawn"
 
 Event = image_stream_pb2.ImageStreamEvent
 Wish: TypeAlias = image_service_pb2.GenerateRequest | image_service_pb2.EditRequest
-Context: TypeAlias = "image_service_pb2_grpc._ServicerContext"  # in the stub file only
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 StreamScript: TypeAlias = Callable[[Wish, Context], AsyncIterator[Event]]
 ReadScript: TypeAlias = Callable[
     [image_service_pb2.ReadImageRequest, Context], AsyncIterator[image_service_pb2.ReadImageResponse]
@@ -116,7 +116,12 @@ def complete(data: bytes, *, index: int = 0) -> list[Event]:
 
 def failure(index: int) -> image_pb2.ImageFailure:
     """One image that will not come."""
-    return image_pb2.ImageFailure(index=index, reason="ERROR_REASON_CONTENT_FILTERED", message="refused", billed="BILLED_NO")
+    return image_pb2.ImageFailure(
+        index=index,
+        reason=error_reason_pb2.ERROR_REASON_CONTENT_FILTERED,
+        message="refused",
+        billed=image_pb2.BILLED_NO,
+    )
 
 
 def result(*images: bytes, failures: Sequence[image_pb2.ImageFailure] = ()) -> Event:
@@ -135,7 +140,11 @@ def result(*images: bytes, failures: Sequence[image_pb2.ImageFailure] = ()) -> E
 
 def whole_stream(*images: bytes) -> list[Event]:
     """A stream as it should be, without previews."""
-    return [started(), *(event for at, data in enumerate(images) for event in complete(data, index=at)), result(*images)]
+    return [
+        started(),
+        *(event for at, data in enumerate(images) for event in complete(data, index=at)),
+        result(*images),
+    ]
 
 
 def status_trailer(code: grpc.StatusCode, message: str, *details: Message) -> tuple[str, bytes]:
@@ -273,7 +282,7 @@ class FakeServer(
         """Never called by the client: edit() goes over the stream form."""
         raise NotImplementedError
 
-    async def Resume(self, request: image_service_pb2.ResumeRequest, context: Context) -> AsyncIterator[Event]:
+    async def Resume(self, _request: image_service_pb2.ResumeRequest, _context: Context) -> AsyncIterator[Event]:
         """Not used yet."""
         raise NotImplementedError
         yield Event()

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fake_server import (
+from hypothesis import given
+from hypothesis import strategies as st
+from imagegen import Complete, Failed, ImageEvent, ImageGenError, Preview, Progress, Reason, Started
+from imagegen._assembly import Assembler
+from imagegen.v1 import image_pb2, image_stream_pb2
+
+from tests.unit.client.fake_server import (
     Event,
     chunks,
     complete,
@@ -18,12 +24,6 @@ from fake_server import (
     started,
     whole_stream,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from imagegen import Complete, Failed, ImageEvent, ImageGenError, Preview, Progress, Reason, Started
-from imagegen._assembly import Assembler
-from imagegen.v1 import image_pb2, image_stream_pb2
 
 
 def feed(assembler: Assembler, events: list[Event]) -> list[ImageEvent]:
@@ -129,7 +129,7 @@ def test_wrong_digest_is_an_invalid_response() -> None:
         pytest.param(lambda data: [opening(data), *chunks(data)[:1], *chunks(data)[:1]], id="again"),
         pytest.param(lambda data: [opening(data), *chunks(data + b"x")], id="too long"),
         pytest.param(lambda data: [opening(data), *chunks(data, index=1)], id="another image"),
-        pytest.param(lambda data: chunks(data), id="no opening"),
+        pytest.param(chunks, id="no opening"),
         pytest.param(lambda data: [opening(data), *chunks(data)[:1], result(data)], id="cut by result"),
         pytest.param(lambda data: [opening(data), *chunks(data)[:1], opening(data, index=1)], id="cut by image"),
         pytest.param(lambda data: [opening(data), *chunks(data)[:1], opening_of_preview(data)], id="cut by preview"),
@@ -232,9 +232,7 @@ def split_images(draw: st.DrawFn) -> tuple[list[Event], list[bytes], list[bytes]
 def _cut(draw: st.DrawFn, data: bytes, index: int, number: int) -> list[Event]:
     cuts = sorted(draw(st.sets(st.integers(1, len(data)))) | {len(data)})
     return [
-        Event(
-            chunk=image_stream_pb2.ImageChunk(index=index, preview_number=number, offset=start, data=data[start:end])
-        )
+        Event(chunk=image_stream_pb2.ImageChunk(index=index, preview_number=number, offset=start, data=data[start:end]))
         for start, end in zip([0, *cuts], cuts, strict=False)
     ]
 

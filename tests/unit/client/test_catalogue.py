@@ -6,10 +6,10 @@ from typing import cast
 
 import grpc
 import pytest
-from fake_server import Context, FakeServer
-
 from imagegen import AsyncClient, ImageGenError, Reason, UnreachableProvider
-from imagegen.v1 import model_service_pb2
+from imagegen.v1 import error_reason_pb2, model_service_pb2
+
+from tests.unit.client.fake_server import Context, FakeServer
 
 
 async def pages(
@@ -21,7 +21,9 @@ async def pages(
         models=[model_service_pb2.Model(name=f"sandbox/{at}{part}", provider="sandbox") for part in "ab"],
         next_page_token=str(at + 1) if at < 2 else "",
         unreachable=[
-            model_service_pb2.UnreachableProvider(provider="local", reason="ERROR_REASON_PROVIDER_UNAVAILABLE")
+            model_service_pb2.UnreachableProvider(
+                provider="local", reason=error_reason_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE
+            )
         ],
     )
 
@@ -81,7 +83,7 @@ async def test_model_with_everything_known(server: FakeServer, client: AsyncClie
             max_count=8,
             max_input_images=2,
             mask=True,
-            previews="PREVIEW_SUPPORT_IMAGES",
+            previews=model_service_pb2.PREVIEW_SUPPORT_IMAGES,
             options=["seed"],
             sizes=["1024x1024"],
             aspect_ratios=["16:9"],
@@ -93,9 +95,7 @@ async def test_model_with_everything_known(server: FakeServer, client: AsyncClie
     )
     told.retire_time.FromJsonString("2030-01-02T00:00:00Z")
 
-    async def get(
-        _request: model_service_pb2.GetModelRequest, _context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(_request: model_service_pb2.GetModelRequest, _context: Context) -> model_service_pb2.GetModelResponse:
         return model_service_pb2.GetModelResponse(model=told)
 
     server.get_model = get
@@ -125,9 +125,7 @@ async def test_model_with_everything_known(server: FakeServer, client: AsyncClie
 async def test_free_calls_are_retried(server: FakeServer, client: AsyncClient) -> None:
     """A question that costs nothing is asked again when the server cannot be reached for a moment."""
 
-    async def get(
-        request: model_service_pb2.GetModelRequest, context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(request: model_service_pb2.GetModelRequest, context: Context) -> model_service_pb2.GetModelResponse:
         if len(server.calls) < 3:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
         return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(name=request.model))
@@ -141,9 +139,7 @@ async def test_free_calls_are_retried(server: FakeServer, client: AsyncClient) -
 async def test_model_that_is_not_there(server: FakeServer, client: AsyncClient) -> None:
     """The server's reason comes through, and a question is never billed."""
 
-    async def get(
-        _request: model_service_pb2.GetModelRequest, context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(_request: model_service_pb2.GetModelRequest, context: Context) -> model_service_pb2.GetModelResponse:
         await context.abort(grpc.StatusCode.NOT_FOUND, "no", (("imagegen-reason", "ERROR_REASON_MODEL_NOT_FOUND"),))
         raise AssertionError
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fake_server import Context, Event, FakeServer, Wish, picture, started
-
 from imagegen import AsyncClient, ImageGenError, Reason
 from imagegen._connection import is_loopback, service_config
 from imagegen.v1 import image_service_pb2, image_service_pb2_grpc, model_service_pb2
+
+from tests.unit.client.fake_server import Context, Event, FakeServer, Wish, picture, started
 
 MODEL = "sandbox/scene"
 TOKEN = "t0ken"
@@ -89,9 +89,7 @@ def test_token_needs_tls_beyond_this_machine() -> None:
 async def test_token_goes_with_every_call(server: FakeServer) -> None:
     """The client's own calls carry the token, and so do those on its stubs."""
 
-    async def get(
-        request: model_service_pb2.GetModelRequest, _context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(request: model_service_pb2.GetModelRequest, _context: Context) -> model_service_pb2.GetModelResponse:
         return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(name=request.model))
 
     server.get_model = get
@@ -177,12 +175,11 @@ def certificate(tmp_path: Path) -> tuple[bytes, bytes]:
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
-        check=True,
-        capture_output=True,
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+        "-addext subjectAltName=DNS:localhost -keyout"
     )
+    subprocess.run([*command.split(), key, "-out", cert], check=True, capture_output=True)
     return key.read_bytes(), cert.read_bytes()
 
 

@@ -7,15 +7,25 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from fake_server import Context, Event, FakeServer, StreamScript, Wish, error_info, failure, started, status_trailer
 from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2  # type: ignore[import-untyped, unused-ignore]
+from google.rpc import error_details_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-
 from imagegen import AsyncClient, FieldViolation, ImageGenError, Reason
 from imagegen._errors import error_from_rpc
 from imagegen.v1 import error_reason_pb2, image_pb2
+
+from tests.unit.client.fake_server import (
+    Context,
+    Event,
+    FakeServer,
+    StreamScript,
+    Wish,
+    error_info,
+    failure,
+    started,
+    status_trailer,
+)
 
 
 def abort(code: grpc.StatusCode, message: str, *trailers: tuple[str, str | bytes]) -> StreamScript:
@@ -53,9 +63,9 @@ async def test_all_details_arrive(server: FakeServer, client: AsyncClient) -> No
             image_pb2.Attempt(
                 provider="openai",
                 model="openai/x",
-                outcome="ATTEMPT_OUTCOME_REJECTED",
-                billed="BILLED_NO",
-                reason="ERROR_REASON_RATE_LIMITED",
+                outcome=image_pb2.ATTEMPT_OUTCOME_REJECTED,
+                billed=image_pb2.BILLED_NO,
+                reason=error_reason_pb2.ERROR_REASON_RATE_LIMITED,
                 http_status=429,
                 duration=duration_pb2.Duration(seconds=1, nanos=500_000_000),
             )
@@ -150,9 +160,7 @@ async def test_unknown_reason_is_kept_as_text(server: FakeServer, client: AsyncC
     error = await failed(
         server,
         client,
-        abort(
-            grpc.StatusCode.INTERNAL, "x", status_trailer(grpc.StatusCode.INTERNAL, "x", error_info("SOLAR_FLARE"))
-        ),
+        abort(grpc.StatusCode.INTERNAL, "x", status_trailer(grpc.StatusCode.INTERNAL, "x", error_info("SOLAR_FLARE"))),
     )
 
     assert error.reason == "SOLAR_FLARE"

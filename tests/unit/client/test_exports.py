@@ -13,7 +13,9 @@ from imagegen import AsyncClient, AsyncImageModel, AsyncImageStream, Client, Ima
 
 def test_all_is_what_there_is() -> None:
     """Each name in __all__ exists, sorted, and no public name is missing."""
-    public = {name for name, value in vars(imagegen).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    public = {
+        name for name, value in vars(imagegen).items() if not name.startswith("_") and not inspect.ismodule(value)
+    }
 
     assert sorted(imagegen.__all__) == imagegen.__all__
     assert set(imagegen.__all__) == public | {"__version__"}
@@ -34,7 +36,11 @@ def test_public_names_are_documented() -> None:
 
 def test_the_two_faces_agree() -> None:
     """The synchronous classes have the methods of the asynchronous ones, with the same parameters."""
-    for synchronous, asynchronous in ((Client, AsyncClient), (ImageModel, AsyncImageModel), (ImageStream, AsyncImageStream)):
+    for synchronous, asynchronous in (
+        (Client, AsyncClient),
+        (ImageModel, AsyncImageModel),
+        (ImageStream, AsyncImageStream),
+    ):
         missing = _public(asynchronous) - _public(synchronous)
         assert missing <= {"aclose", "images_stub", "models_stub"}, synchronous
         for name in _public(asynchronous) & _public(synchronous):

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_server import facts, made, picture
-
 from imagegen import GeneratedImage, Image
 from imagegen._image import MAX_IMAGE_BYTES, generated_image_from_proto, image_from_proto, image_to_source
+
+from tests.unit.client.fake_server import facts, made, picture
 
 
 def test_from_path_reads_the_file(tmp_path: Path) -> None:

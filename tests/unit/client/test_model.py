@@ -6,7 +6,10 @@ from typing import cast
 
 import grpc
 import pytest
-from fake_server import (
+from imagegen import AsyncClient, Complete, Image, ImageGenError, ImageOptions, Reason
+from imagegen.v1 import image_pb2, image_service_pb2, model_service_pb2
+
+from tests.unit.client.fake_server import (
     EXAMPLE_PROMPT,
     Context,
     FakeServer,
@@ -18,9 +21,6 @@ from fake_server import (
     result,
     started,
 )
-
-from imagegen import AsyncClient, Complete, Image, ImageGenError, ImageOptions, Reason
-from imagegen.v1 import image_pb2, image_service_pb2, model_service_pb2
 
 MODEL = "sandbox/scene"
 
@@ -152,9 +152,7 @@ async def test_capabilities_are_asked_for_once(server: FakeServer, client: Async
     """What a model can do is remembered; a failure to ask is not."""
     answers = [model_service_pb2.Model(name=MODEL, capabilities=model_service_pb2.ModelCapabilities(edit=False))]
 
-    async def get(
-        request: model_service_pb2.GetModelRequest, context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(request: model_service_pb2.GetModelRequest, context: Context) -> model_service_pb2.GetModelResponse:
         assert request.model == MODEL
         if len(server.calls) == 1:
             await context.abort(grpc.StatusCode.INTERNAL, "not now")

@@ -8,11 +8,20 @@ from typing import cast
 
 import grpc
 import pytest
-from fake_server import Context, FakeServer, ReadScript, facts, made, picture, status_trailer, error_info
-
 from imagegen import AsyncClient, GeneratedImage, Image, ImageGenError, Reason
 from imagegen._image import generated_image_from_proto
 from imagegen.v1 import image_service_pb2
+
+from tests.unit.client.fake_server import (
+    Context,
+    FakeServer,
+    ReadScript,
+    error_info,
+    facts,
+    made,
+    picture,
+    status_trailer,
+)
 
 Piece = image_service_pb2.ReadImageResponse
 PIECE = 100
@@ -37,7 +46,9 @@ def serve(data: bytes) -> ReadScript:
     return script
 
 
-def breaking(server: FakeServer, data: bytes, *, times: int, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> ReadScript:
+def breaking(
+    server: FakeServer, data: bytes, *, times: int, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+) -> ReadScript:
     """A script that breaks off after three pieces, so many times."""
 
     async def script(request: image_service_pb2.ReadImageRequest, context: Context) -> AsyncIterator[Piece]:
@@ -145,9 +156,7 @@ async def test_fault_of_the_server_is_not_repeated(server: FakeServer, client: A
     """INTERNAL from the server itself is no broken stream."""
 
     async def script(_request: image_service_pb2.ReadImageRequest, context: Context) -> AsyncIterator[Piece]:
-        await context.abort(
-            grpc.StatusCode.INTERNAL, "fault", (("imagegen-reason", "ERROR_REASON_INTERNAL_ERROR"),)
-        )
+        await context.abort(grpc.StatusCode.INTERNAL, "fault", (("imagegen-reason", "ERROR_REASON_INTERNAL_ERROR"),))
         yield Piece()
 
     server.read = script

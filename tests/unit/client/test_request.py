@@ -10,7 +10,6 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
-
 from imagegen import CallSettings, Image, ImageOptions, JsonInput, Size
 from imagegen._options import options_to_proto
 from imagegen._params import metadata_from_proto, params_to_proto
@@ -143,7 +142,7 @@ def test_unknown_delivery_is_refused() -> None:
 )
 def test_numbers_that_a_double_cannot_hold_are_refused(value: JsonInput, path: str) -> None:
     """A number that would arrive damaged is refused, and the error names its key."""
-    with pytest.raises(ValueError, match="arrives damaged|JSON cannot say") as caught:
+    with pytest.raises(ValueError, match=r"arrives damaged|JSON cannot say") as caught:
         request(params={"p": {"key": value}})
 
     assert str(caught.value).startswith(f"{path} is ")

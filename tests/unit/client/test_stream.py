@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from fake_server import (
+from imagegen import AsyncClient, AsyncImageStream, Complete, ImageGenError, Preview, Progress, Reason, Started
+
+from tests.unit.client.fake_server import (
     Context,
     Event,
     FakeServer,
@@ -26,8 +28,6 @@ from fake_server import (
     started,
     whole_stream,
 )
-
-from imagegen import AsyncClient, AsyncImageStream, Complete, ImageGenError, Preview, Progress, Reason, Started
 
 MODEL = "sandbox/scene"
 
@@ -223,12 +223,19 @@ async def test_abort_wakes_those_who_wait(server: FakeServer, client: AsyncClien
 
 async def test_abort_drops_what_was_not_read(server: FakeServer, client: AsyncClient) -> None:
     """After abort() no event comes, not even one that was received before."""
-    server.stream = hanging(server, started(), *complete(picture()))
+    sent = asyncio.Event()
 
+    async def script(_request: Wish, _context: Context) -> AsyncIterator[Event]:
+        for event in [started(), *complete(picture())]:
+            yield event
+        sent.set()
+        await server.hang()
+
+    server.stream = script
     async with client.stream(MODEL, "a cat") as stream:
         waiting = asyncio.create_task(stream.result())
-        while not stream.generation_id:
-            await asyncio.sleep(0.001)
+        assert isinstance(await anext(stream), Started)
+        await sent.wait()
         await stream.abort()
         assert await cancelled(stream)
         with pytest.raises(ImageGenError):

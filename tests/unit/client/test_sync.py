@@ -12,7 +12,10 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from fake_server import (
+from imagegen import Client, Complete, Image, ImageGenError, Preview, Reason, Started
+from imagegen.v1 import image_service_pb2, model_service_pb2
+
+from tests.unit.client.fake_server import (
     Context,
     Event,
     FakeServer,
@@ -27,9 +30,6 @@ from fake_server import (
     result,
     started,
 )
-
-from imagegen import Client, Complete, Image, ImageGenError, Preview, Reason, Started
-from imagegen.v1 import image_service_pb2, model_service_pb2
 
 MODEL = "sandbox/scene"
 
@@ -71,13 +71,9 @@ def test_stream_is_iterable(thread_server: FakeServer, sync_client: Client) -> N
 def test_model_object(thread_server: FakeServer, sync_client: Client) -> None:
     """A bound model with its properties and all four operations."""
 
-    async def get(
-        request: model_service_pb2.GetModelRequest, _context: Context
-    ) -> model_service_pb2.GetModelResponse:
+    async def get(request: model_service_pb2.GetModelRequest, _context: Context) -> model_service_pb2.GetModelResponse:
         told = model_service_pb2.ModelCapabilities(generate=True)
-        return model_service_pb2.GetModelResponse(
-            model=model_service_pb2.Model(name=request.model, capabilities=told)
-        )
+        return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(name=request.model, capabilities=told))
 
     thread_server.get_model = get
     model = sync_client.image(MODEL, params={"sandbox": {"fog": 1}}, quality="low")
@@ -135,7 +131,12 @@ def test_abort_from_another_thread(thread_server: FakeServer, sync_client: Clien
     """One thread may end what another waits for."""
     asked = hang(thread_server)
     stream = sync_client.stream(MODEL, "a cat")
-    aborting = threading.Thread(target=lambda: (asked.wait(10), stream.abort()))
+
+    def abort() -> None:
+        asked.wait(10)
+        stream.abort()
+
+    aborting = threading.Thread(target=abort)
     aborting.start()
 
     with pytest.raises(ImageGenError) as caught:

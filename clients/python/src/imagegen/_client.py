@@ -13,7 +13,7 @@ from imagegen._connection import Connection
 from imagegen._image import Image
 from imagegen._model import AsyncImageModel
 from imagegen._options import CallSettings
-from imagegen._read import read_bytes, read_image
+from imagegen._read import read_bytes
 from imagegen._request import plain_wish
 from imagegen._result import ImageResult
 from imagegen._stream import AsyncImageStream
@@ -144,9 +144,10 @@ class AsyncClient:
         """Fetch an image by its id. A read that breaks off is resumed once where it broke.
 
         Raises:
-            ImageGenError: IMAGE_NOT_FOUND, INVALID_RESPONSE if size or SHA-256 are wrong, or the way to the server.
+            ImageGenError: IMAGE_NOT_FOUND; INVALID_RESPONSE if size or SHA-256 are wrong; or the way to the server.
+            ValueError: `image_id` is empty.
         """
-        return await read_image(self._connection, image_id, timeout)
+        return await read_bytes(self._connection, Image.from_id(image_id), timeout)
 
     def models(self, provider: str | None = None, *, timeout: float | None = None) -> AsyncModelList:
         """The models that the caller may use, ordered by name, as an async iterable.

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped, unused-ignore]
+from google.rpc import error_details_pb2, status_pb2
 
 from imagegen._reason import Billed, Reason, billed_from_text, reason_from_name
 from imagegen._result import Attempt, ImageFailure, ImageUsage, attempt_from_proto, failure_from_proto, usage_from_proto
@@ -96,8 +96,12 @@ class ImageGenError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        """Reason, message, and what is wrong by field, on one line."""
-        fields = "; ".join(f"{violation.field}: {violation.description}" for violation in self.violations)
+        """Reason, message, and what is wrong by field unless the message has said it, on one line."""
+        fields = "; ".join(
+            f"{violation.field}: {violation.description}"
+            for violation in self.violations
+            if violation.description not in self.message
+        )
         text = f"{self.reason}: {self.message}" if self.message else str(self.reason)
         return f"{text} ({fields})" if fields else text
 

@@ -32,7 +32,7 @@ async def read_bytes(connection: Connection, image: _ImageT, limit: float | None
         return image
     if not image.image_id:
         raise ValueError("this image has no id by which the server could hand out its bytes")
-    read = await read_image(connection, image.image_id, limit)
+    read = await _read_image(connection, image.image_id, limit)
     if image.sha256 and image.sha256 != read.sha256:
         raise invalid_response(f"the server handed out other bytes for image {image.image_id} than it had told of")
     return replace(
@@ -47,7 +47,7 @@ async def read_bytes(connection: Connection, image: _ImageT, limit: float | None
     )
 
 
-async def read_image(connection: Connection, image_id: str, limit: float | None) -> Image:
+async def _read_image(connection: Connection, image_id: str, limit: float | None) -> Image:
     """Read an image by its id, checked against size and SHA-256. A stream that breaks is resumed once where it broke.
 
     Raises:

@@ -18,7 +18,10 @@ from .spoiling import padded_png
 from .workers import Stop
 
 _COARSEST = 8
-"""The first preview has so many times fewer pixels a side."""
+"""The first preview has so many times fewer pixels a side than the picture."""
+
+_SKETCH_PIXELS = 1024 * 1024
+"""A larger picture is painted at this size first, so that its coarse previews do not wait for it."""
 
 _SHORTEST_SIDE = 48
 """Of what is painted, in pixels."""
@@ -34,6 +37,8 @@ class Drawing:
         """Remember what to draw; nothing is done before the first preview."""
         self._order = order
         self._seed = seed
+        self._image: Image.Image | None = None
+        self._sketch: Image.Image | None = None
 
     @property
     def words(self) -> list[str]:
@@ -41,23 +46,45 @@ class Drawing:
         return [*self._scene.mood.words]
 
     def preview(self, number: int, of: int, stop: Stop) -> bytes:
-        """Draw preview `number` (from 1) of so many: each finer than the one before, all as large as the picture."""
+        """Make preview `number` (from 1) of so many: each finer than the one before, all as large as the picture."""
         shrink = _COARSEST ** (1 - (number - 1) / of)
         size = self._order.size
-        small = self._paint(max(round(size.width / shrink), 1), max(round(size.height / shrink), 1), stop, grain=False)
+        coarse = max(round(size.width / shrink), 1), max(round(size.height / shrink), 1)
+        source = self._sketched(stop)
+        if source.width < coarse[0]:
+            source = self._painted(stop)
         stop.check()
-        return self._encode(small.resize((size.width, size.height), Image.Resampling.BICUBIC))
+        coarse_image = source.resize(coarse, Image.Resampling.BOX)
+        return self._encode(coarse_image.resize((size.width, size.height), Image.Resampling.BICUBIC))
 
     def final(self, stop: Stop) -> bytes:
-        """Draw the finished picture."""
-        size = self._order.size
-        data = self._encode(self._paint(size.width, size.height, stop, grain=self._order.quality != "low"))
+        """Make the finished picture."""
+        image = self._painted(stop)
+        stop.check()
+        data = self._encode(image)
         return data if self._order.size_bytes is None else padded_png(data, self._order.size_bytes)
 
-    def _paint(self, width: int, height: int, stop: Stop, *, grain: bool) -> Image.Image:
+    def _painted(self, stop: Stop) -> Image.Image:
+        """The picture, painted once."""
+        if self._image is None:
+            self._image = self._paint(self._order.size.width, self._order.size.height, stop)
+        return self._image
+
+    def _sketched(self, stop: Stop) -> Image.Image:
+        """The picture itself, or a smaller painting of it as long as that takes much less time."""
+        size = self._order.size
+        if self._image is not None or size.width * size.height <= 2 * _SKETCH_PIXELS:
+            return self._painted(stop)
+        if self._sketch is None:
+            shrink = math.sqrt(_SKETCH_PIXELS / (size.width * size.height))
+            self._sketch = self._paint(max(round(size.width * shrink), 1), max(round(size.height * shrink), 1), stop)
+        return self._sketch
+
+    def _paint(self, width: int, height: int, stop: Stop) -> Image.Image:
         """Paint at some size; a very small picture is painted larger and reduced, or its forms would be lost."""
         order = self._order
         times = math.ceil(_SHORTEST_SIDE / min(width, height))
+        grain = order.quality != "low"
         frame = Frame(width * times, height * times, order.size.width / order.size.height, _DETAIL[order.quality])
         if self._original is None:
             image = paint(frame, self._scene, stop.check, transparent=order.transparent, grain=grain)

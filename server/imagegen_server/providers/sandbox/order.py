@@ -112,9 +112,12 @@ def order_of(task: Task, trouble: Trouble, settings: SandboxSettings) -> tuple[O
     return order, warnings
 
 
-def with_seed(task: Task, seed: int) -> Task:
-    """The task with its seed decided."""
-    return replace(task, options=replace(task.options, seed=seed))
+def decided(task: Task, order: Order) -> Task:
+    """The task with what the order decided: its seed, and its size where that tells how many bytes may come."""
+    options = replace(task.options, seed=order.seed)
+    if order.size_bytes is None and task.operation is Operation.GENERATE:
+        options = replace(options, size=order.size, aspect_ratio=None, resolution=None)
+    return replace(task, options=options)
 
 
 def _size_of_scene(

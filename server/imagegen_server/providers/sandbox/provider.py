@@ -13,7 +13,7 @@ from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call, Provider
 
 from .models import SCRIPTS, find_model
-from .order import Order, order_of, trouble_of, with_seed
+from .order import Order, decided, order_of, trouble_of
 from .settings import SandboxSettings
 from .work import Work
 from .workers import Workers
@@ -22,7 +22,7 @@ from .workers import Workers
 class Sandbox(Provider):
     """Draws landscapes, and makes the trouble that a model's name or params ask for."""
 
-    param_options: ClassVar[Mapping[str, str]] = {"n": "count", "seed": "seed"}
+    param_options: ClassVar[Mapping[str, str]] = {"n": "count", "size": "size", "seed": "seed"}
     controlled_params: ClassVar[frozenset[str]] = frozenset({"model", "prompt", "stream", "image", "mask"})
 
     def __init__(self, name: str, settings: SandboxSettings) -> None:
@@ -40,12 +40,12 @@ class Sandbox(Provider):
         return [find_model(model_id) for model_id in SCRIPTS]
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
-        """Check everything, and decide the seed if none is given.
+        """Check everything, and decide the seed and the size if none is given.
 
         :raises ImageError: MODEL_NOT_FOUND, INVALID_REQUEST
         """
         order, warnings = order_of(task, trouble_of(task, self._name), self._settings)
-        return with_seed(task, order.seed), warnings
+        return decided(task, order), warnings
 
     async def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         """Draw the pictures one after the other.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
+from typing import Final
 
 import click
 from rich.console import Console
@@ -12,6 +14,8 @@ from rich.table import Table
 from imagegen import Capabilities, ModelInfo
 from imagegen.cli._connect import Server, connection_options
 from imagegen.cli._report import facts
+
+_PIPE_COLUMNS: Final = 500
 
 
 @click.command()
@@ -38,26 +42,34 @@ def _show(found: list[ModelInfo], render: Callable[[list[ModelInfo]], Table], *,
         for model in found:
             click.echo(json.dumps(facts(model), ensure_ascii=False))
     else:
-        Console().print(render(found))
+        console = Console()
+        # Who reads from a pipe wants one line for each model.
+        console.print(render(found), width=None if console.is_terminal else _PIPE_COLUMNS)
 
 
 def _table(found: list[ModelInfo]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("model", "draws", "edits", "mask", "previews", "images", "aliases", "ends"):
-        table.add_column(column, overflow="fold", no_wrap=column == "model")
-    for model in found:
-        able = model.capabilities
-        table.add_row(
-            model.name,
-            _yes(able.generate),
-            _yes(able.edit),
-            _yes(able.mask),
-            _unless_unknown(able.previews),
-            _number(able.max_images),
-            ", ".join(model.aliases),
-            model.retire_time.date().isoformat() if model.retire_time is not None else "",
-        )
+    rows = [_row(model) for model in found]
+    for name in rows[0] if rows else ():
+        if any(row[name] for row in rows):
+            table.add_column(name, no_wrap=name != "aliases")
+    for row in rows:
+        table.add_row(*(row[str(column.header)] for column in table.columns))
     return table
+
+
+def _row(model: ModelInfo) -> dict[str, str]:
+    able = model.capabilities
+    return {
+        "model": model.name,
+        "draws": _yes(able.generate),
+        "edits": _yes(able.edit),
+        "mask": _yes(able.mask),
+        "previews": _unless_unknown(able.previews),
+        "images": _number(able.max_images),
+        "aliases": ", ".join(model.aliases),
+        "ends": _day(model.retire_time),
+    }
 
 
 def _one(found: list[ModelInfo]) -> Table:
@@ -68,7 +80,7 @@ def _one(found: list[ModelInfo]) -> Table:
         ("name", model.display_name),
         ("aliases", ", ".join(model.aliases)),
         ("known to the server", _yes(model.known)),
-        ("ends", model.retire_time.date().isoformat() if model.retire_time is not None else ""),
+        ("ends", _day(model.retire_time)),
         *_abilities(model.capabilities),
     ):
         if value:
@@ -106,3 +118,7 @@ def _unless_unknown(word: str) -> str:
 
 def _number(known: int | None) -> str:
     return "?" if known is None else str(known)
+
+
+def _day(known: datetime | None) -> str:
+    return "" if known is None else known.date().isoformat()

@@ -103,4 +103,4 @@ def describe(error: ImageGenError, address: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", ")")) else f"{text}."
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -134,9 +134,13 @@ class JsonReport:
     def event(self, event: ImageEvent, file: str | None) -> None:
         """Write an event."""
         told = facts(event)
-        if isinstance(event, Failed):
+        if isinstance(event, Complete):
+            told = {"index": event.index, **told}
+        elif isinstance(event, Failed):
             told = facts(event.failure)
-        _write_json({"event": _EVENT_NAMES[type(event)], **told, **({"file": file} if file is not None else {})})
+        if file is not None:
+            told["file"] = file
+        _write_json({"event": _EVENT_NAMES[type(event)], **told})
 
     def result(self, result: ImageResult) -> None:
         """Write the result."""

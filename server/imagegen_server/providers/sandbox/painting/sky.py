@@ -146,7 +146,7 @@ class Sky:
     def _paint_disc(self, pixels: Floats, rows: Floats) -> None:
         scene = self._scene
         radius = scene.light_radius
-        if scene.mood.sky in {"storm", "grey"} or not {Motif.SUN, Motif.MOON} & scene.mood.motifs:
+        if not {Motif.SUN, Motif.MOON} & scene.mood.motifs:
             return
         margin = radius + 2 / self._frame.height
         begin, end = np.searchsorted(rows, (scene.light_y - margin, scene.light_y + margin))

@@ -54,7 +54,7 @@ class _Meaning:
     tint: tuple[str, float] | None = None
 
 
-_LEXICON = {
+LEXICON = {
     "dawn sunrise daybreak": _Meaning("dawn", (Motif.SUN,)),
     "morning": _Meaning("morning", (Motif.SUN,)),
     "day noon midday afternoon summer": _Meaning("day", (Motif.SUN,)),
@@ -109,7 +109,7 @@ _LEXICON = {
     "cold cool": _Meaning(tint=("#7fa6d8", 0.18)),
 }
 
-_WORDS = {word: meaning for words, meaning in _LEXICON.items() for word in words.split()}
+_WORDS = {word: meaning for words, meaning in LEXICON.items() for word in words.split()}
 
 _PLACES_BY_CHANCE: tuple[tuple[Motif, ...], ...] = (
     (Motif.MOUNTAINS, Motif.WATER, Motif.CALM),
@@ -120,6 +120,8 @@ _PLACES_BY_CHANCE: tuple[tuple[Motif, ...], ...] = (
     (Motif.CITY, Motif.WATER),
     (Motif.DUNES, Motif.CLEAR),
 )
+_WITHOUT_DISC = frozenset({"storm", "grey"})
+"""Skies in which sun and moon are hidden, unless they are asked for."""
 _SKIES_BY_CHANCE = ("dawn", "morning", "day", "sunset", "dusk", "night", "sunset", "dawn")
 
 
@@ -151,7 +153,7 @@ def read_mood(prompt: str, negative_prompt: str = "") -> Mood:
         motifs.add(Motif.CLOUDS)
     skies = [meaning.sky for meaning in meanings if meaning.sky]
     sky = skies[0] if skies else _SKIES_BY_CHANCE[digest[3] % len(_SKIES_BY_CHANCE)]
-    if not motifs & {Motif.SUN, Motif.MOON}:
+    if not motifs & {Motif.SUN, Motif.MOON} and sky not in _WITHOUT_DISC:
         motifs.add(Motif.MOON if sky == "night" else Motif.SUN)
     grounds = [colour(meaning.ground) for meaning in meanings if meaning.ground]
     tints = tuple((colour(tint[0]), tint[1]) for tint in dict.fromkeys(meaning.tint for meaning in meanings) if tint)
