@@ -9,30 +9,14 @@ import grpc
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2
 from imagegen_server.domain.errors import ImageError, Reason
-from imagegen_server.domain.events import Complete, Preview, ProviderEvent
+from imagegen_server.domain.events import Complete, ProviderEvent
 from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
 
 from tests.support.calls import generate, refusal, watch
 from tests.support.pictures import png
-from tests.support.provider import ScriptedProvider
+from tests.support.provider import TEN_TIMES_THE_PROMISE, ScriptedProvider, first_only, never
 from tests.support.server import as_config, nothing_left, open_unary, running_server
-
-TEN_TIMES_THE_PROMISE = 1.0
-"""Leaving reaches the provider within 100 ms; a test gives it ten times that."""
-
-
-async def never(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-    """Show a preview and then nothing, for ever."""
-    call.accepted("")
-    yield Preview(0, png(8, 8))
-    await asyncio.Event().wait()
-
-
-async def first_only(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-    """Finish the first picture and never the others."""
-    yield Complete(0, png(8, 8))
-    await asyncio.Event().wait()
 
 
 async def test_leaving_a_stream_reaches_the_provider() -> None:

@@ -83,8 +83,7 @@ class Workshop:
 
     async def open(self, wish: Wish | None = None, time_left: float | None = None) -> Generation:
         """Plan and admit a generation."""
-        wish = wish or drawing()
-        return await self.engine.open(await self.engine.planner.plan(wish), CALLER, wish.input_bytes, time_left)
+        return await self.engine.open(wish or drawing(), CALLER, time_left)
 
     async def run(self, wish: Wish | None = None, time_left: float | None = None) -> list[LogEvent]:
         """Run a generation to its end, reading along."""
@@ -130,6 +129,13 @@ def workshop(
 async def events_of(generation: Generation) -> list[LogEvent]:
     """Read a log from its start to its end."""
     return [entry.event async for entry in generation.log.read(0, 60.0) if isinstance(entry, Entry)]
+
+
+async def until(generation: Generation, kind: type[LogEvent]) -> None:
+    """Wait until such an event is in the log."""
+    async for entry in generation.log.read(0, 60.0):
+        if isinstance(entry, Entry) and isinstance(entry.event, kind):
+            return
 
 
 def yielding(*events: ProviderEvent | Exception, accepted: bool = True) -> Script:

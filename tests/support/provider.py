@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
-from imagegen_server.domain.events import Complete, ProviderEvent
+from imagegen_server.domain.events import Complete, Preview, ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call, Provider
@@ -28,12 +28,28 @@ ABLE = Capabilities(
     formats=("png", "jpeg", "webp"),
 )
 
+TEN_TIMES_THE_PROMISE = 1.0
+"""Leaving reaches the provider within 100 ms; a test gives it ten times that."""
+
 
 async def draw_all(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
     """Yield one small picture for each that is wanted."""
     call.accepted("provider-request-1")
     for index in range(task.count):
         yield Complete(index, png(8, 8, shade=index))
+
+
+async def never(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+    """Show a preview and then nothing, for ever."""
+    call.accepted("")
+    yield Preview(0, png(8, 8))
+    await asyncio.Event().wait()
+
+
+async def first_only(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+    """Finish the first picture and never the others."""
+    yield Complete(0, png(8, 8))
+    await asyncio.Event().wait()
 
 
 @dataclass

@@ -24,7 +24,19 @@ _COMMENT = re.compile(
     re.DOTALL,
 )
 
-_PARTS = """\
+_KEYS = (
+    "provider",
+    "model",
+    "stage",
+    "billed",
+    "http_status",
+    "provider_code",
+    "provider_request_id",
+    "generation_id",
+    "request_id",
+)
+
+_PARTS = f"""\
 | part | there | what it tells |
 | --- | --- | --- |
 | code and message of the status | always | the code for retry layers, the message for people |
@@ -35,8 +47,8 @@ _PARTS = """\
 | trailer `imagegen-reason` | always | the reason again, in plain text |
 | trailer `imagegen-billed` | always | `no`, `unknown` or `yes`: whether money may have been spent |
 
-Keys of `metadata`: `provider`, `model`, `stage`, `billed`, `http_status`, `provider_code`, `provider_request_id`,
-`generation_id`, `request_id`. All details of a status together are at most 4 KiB."""
+Keys of `metadata`: {", ".join(f"`{key}`" for key in _KEYS)}.
+All details of a status together are at most 4 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +107,30 @@ def errors_page(api: Api) -> str:
     :raises PageError: see `reasons`
     """
     known = reasons(api)
-    lines = [FIRST_LINE, "", "# Errors", "", "## How an error looks", ""]
-    for paragraph in [*_about_errors(api), *reflow(api.comment(_ENUM))]:
+    shown = next((reason for reason in known if reason.name == _SHOWN), known[0])
+    first, *rest = reflow(api.comment(_ENUM))
+    lines = [FIRST_LINE, "", "# Errors", "", prose(first), "", "## How an error looks", ""]
+    for paragraph in [*_about_errors(api), *rest]:
         lines += [prose(paragraph, _address), ""]
-    lines += [*_PARTS.splitlines(), "", "A whole status, as JSON:", ""]
-    lines += [*_json_block(_whole_status(next(reason for reason in known if reason.name == _SHOWN))), ""]
-    lines += ["## All reasons", ""]
+    lines += [*_PARTS.splitlines(), ""]
+    lines += [
+        f"A whole status as JSON; the trailers beside it are `imagegen-reason: {shown.name}` and",
+        f"`imagegen-billed: {shown.billed}`.",
+        "",
+        *_json_block(_whole_status(shown)),
+        "",
+        "## All reasons",
+        "",
+    ]
     lines += table(
         ("reason", "gRPC code", "billed", "try again"),
         (
-            (f"[`{reason.name}`](#{slug(reason.name)})", prose(reason.code), prose(reason.billed), _again(reason))
+            (
+                f"[`{reason.name}`](#{slug(reason.name)})",
+                prose(reason.code),
+                prose(reason.billed),
+                prose(reason.try_again),
+            )
             for reason in known
         ),
     )
@@ -114,7 +140,7 @@ def errors_page(api: Api) -> str:
         for paragraph in reason.meaning:
             lines += [prose(paragraph, _address), ""]
         lines += [f"- gRPC code: {prose(reason.code)}", f"- billed: {prose(reason.billed)}"]
-        lines += [f"- try again: {_again(reason)}", "", *_json_block(reason.example), ""]
+        lines += [f"- try again: {prose(reason.try_again)}", "", *_json_block(reason.example), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -140,6 +166,8 @@ def _faults(name: str, code: str, billed: str, example: dict[str, object]) -> It
     metadata = example["metadata"]
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         yield "the example's metadata must be an object of strings"
+    elif unknown := sorted(set(metadata) - set(_KEYS)):
+        yield f"the example's metadata has keys that no error has: {', '.join(unknown)}"
     elif metadata.get("billed") not in re.findall(r"\w+", billed):
         yield f"the example's metadata.billed is {metadata.get('billed')!r}, but the comment says {billed!r}"
 
@@ -167,10 +195,6 @@ def _whole_status(reason: Reason) -> dict[str, object]:
 
 def _json_block(value: object) -> list[str]:
     return ["```json", *json.dumps(value, indent=2, ensure_ascii=False).splitlines(), "```"]
-
-
-def _again(reason: Reason) -> str:
-    return prose(reason.try_again)
 
 
 def _address(name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.events import Complete, Progress, ProviderEvent
-from imagegen_server.domain.result import Warning  # noqa: A004 - the term of the API
+from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import PixelSize, Task
 from imagegen_server.providers.base import Call, Provider, ProviderType
 from PIL import Image, ImageColor

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.task import Task
 
 _RETRY_SECONDS = 1.0
@@ -27,6 +28,14 @@ class Ticket:
         self._admission = admission
         self._size = size
         self._released = False
+
+    def grow(self, size: int) -> None:
+        """Count `size` more bytes that are still to come.
+
+        :raises ImageError: SERVER_BUSY with a wait
+        """
+        self._admission.require_room(size)
+        self.add(size)
 
     def add(self, size: int) -> None:
         """Count `size` more bytes, or less when negative. Never refused: they are here already."""
@@ -62,6 +71,16 @@ class Admission:
                 f"{self.calls} calls are in hand, as many as this server takes",
                 retry_after=_RETRY_SECONDS,
             )
+        self.require_room(size)
+        self.calls += 1
+        self.bytes_in_flight += size
+        return Ticket(self, size)
+
+    def require_room(self, size: int) -> None:
+        """See that `size` more bytes fit.
+
+        :raises ImageError: SERVER_BUSY with a wait
+        """
         if self.bytes_in_flight + size > self._settings.max_bytes_in_flight:
             raise ImageError(
                 Reason.SERVER_BUSY,
@@ -69,9 +88,6 @@ class Admission:
                 f"this server holds at most {self._settings.max_bytes_in_flight}",
                 retry_after=_RETRY_SECONDS,
             )
-        self.calls += 1
-        self.bytes_in_flight += size
-        return Ticket(self, size)
 
 
 def estimate_image_bytes(task: Task) -> int:
@@ -79,4 +95,4 @@ def estimate_image_bytes(task: Task) -> int:
     size, per_pixel = task.options.size, _BYTES_PER_PIXEL.get(task.options.format)
     if size is None or per_pixel is None:
         return _UNKNOWN_IMAGE_BYTES
-    return max(_SMALLEST_ESTIMATE, size.width * size.height * per_pixel)
+    return min(MAX_IMAGE_BYTES, max(_SMALLEST_ESTIMATE, size.width * size.height * per_pixel))

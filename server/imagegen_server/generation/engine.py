@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.events import Started
-from imagegen_server.domain.result import StoredImage
+from imagegen_server.domain.result import StoredImage, Warning
+from imagegen_server.domain.task import Wish
 from imagegen_server.providers.registry import Registry
 
 from .admission import Admission, estimate_image_bytes
@@ -42,29 +43,35 @@ class Engine:
         self._runs: dict[asyncio.Task[None], Generation] = {}
         self._draining = False
 
-    async def open(self, plan: Plan, caller: str, input_bytes: int, time_left: float | None) -> Generation:
-        """Admit a generation. It stands in the log as started, and nothing is spent before `launch`.
+    async def open(
+        self,
+        wish: Wish,
+        caller: str,
+        time_left: float | None,
+        violations: Sequence[Violation] = (),
+        warnings: Sequence[Warning] = (),
+    ) -> Generation:
+        """Admit and plan a generation. It stands in the log as started, and nothing is spent before `launch`.
 
-        `time_left` is what the caller's deadline leaves, in seconds; None = no deadline.
+        `time_left` is what the caller's deadline leaves, in seconds; None = no deadline. `violations` and `warnings`
+        are what reading the request has found already.
 
-        :raises ImageError: SHUTTING_DOWN, DEADLINE_TOO_SHORT, SERVER_BUSY
+        :raises ImageError: SHUTTING_DOWN, SERVER_BUSY, DEADLINE_TOO_SHORT, or as Planner.plan
         """
         if self._draining:
             raise ImageError(Reason.SHUTTING_DOWN, "this server is stopping and takes no new work")
-        if time_left is not None and time_left < SHORTEST_DEADLINE_SECONDS:
-            raise ImageError(
-                Reason.DEADLINE_TOO_SHORT,
-                f"{max(time_left, 0):.2f} s of the deadline are left; at least {SHORTEST_DEADLINE_SECONDS:g} s are needed",
-                metadata={"model": plan.model},
-            )
-        images_bytes = estimate_image_bytes(plan.task) * plan.task.count
-        ticket = self._admission.admit(input_bytes + images_bytes)
+        arrival = time.monotonic()
+        ticket = self._admission.admit(wish.input_bytes)
         try:
+            plan = await self.planner.plan(wish, violations, warnings)
+            if time_left is not None:
+                _require_time(time_left, plan)
+            images_bytes = estimate_image_bytes(plan.task) * plan.task.count
+            ticket.grow(images_bytes)
             reservation = await self._store.reserve(images_bytes)
         except BaseException:
             ticket.release()
             raise
-        now = time.monotonic()
         generation = Generation(
             id=self._ids.new("gen"),
             request_id=self._ids.new("req"),
@@ -73,8 +80,8 @@ class Engine:
             log=Log(on_preview_dropped=lambda size: ticket.add(-size)),
             ticket=ticket,
             reservation=reservation,
-            start_time=now,
-            deadline=None if time_left is None else now + time_left - ANSWER_SECONDS,
+            start_time=time.monotonic(),
+            deadline=None if time_left is None else arrival + time_left - ANSWER_SECONDS,
         )
         generation.log.append(Started(generation.id, generation.request_id, plan.model, plan.warnings))
         return generation
@@ -133,3 +140,13 @@ class Engine:
     def unread_images(self) -> int:
         """Finished images that nobody has received yet."""
         return self._store.undelivered
+
+
+def _require_time(time_left: float, plan: Plan) -> None:
+    if time_left >= SHORTEST_DEADLINE_SECONDS:
+        return
+    raise ImageError(
+        Reason.DEADLINE_TOO_SHORT,
+        f"{max(time_left, 0):.2f} s of the deadline are left; it takes at least {SHORTEST_DEADLINE_SECONDS:g} s",
+        metadata={"model": plan.model},
+    )

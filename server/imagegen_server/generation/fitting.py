@@ -122,15 +122,16 @@ def _previews(wish: Wish, model: Model, noted: list[Warning]) -> int:
     return wanted if most is None else min(wanted, most)
 
 
-async def mask_effect(wish: Wish, wrong: list[Violation]) -> list[Warning]:
-    """Warn of a mask that selects nothing or everything. Decodes it, off the event loop.
+async def mask_effect(wish: Wish, wrong: list[Violation], decoding: asyncio.Semaphore) -> list[Warning]:
+    """Warn of a mask that selects nothing or everything. Decodes it, off the event loop, when `decoding` lets it.
 
     Appends to `wrong` if it cannot be read; one that is known to be wrong is left alone.
     """
     if wish.mask is None or any(violation.field.startswith("input.mask") for violation in wrong):
         return []
     try:
-        selection = (await asyncio.to_thread(read_mask, wish.mask.data)).selects()
+        async with decoding:
+            selection = (await asyncio.to_thread(read_mask, wish.mask.data)).selects()
     except UnreadableImage as problem:
         wrong.append(Violation("input.mask", f"cannot be read: {problem}"))
         return []

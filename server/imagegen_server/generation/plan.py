@@ -1,5 +1,6 @@
 """Holding a wish against a model: what will be sent, what will not be done as asked, and all that is wrong with it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,9 @@ from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .fitting import fit, mask_effect, over_limits, require_operation
 from .params import merge_params
+
+_MASKS_AT_ONCE = 2
+"""Masks that are decoded at the same time: each may take hundreds of megabytes."""
 
 _SEEDS = 2**64
 _LOWEST_SEED = -(2**63)
@@ -35,6 +39,7 @@ class Planner:
         """Know the providers and the aliases (name to "provider/model")."""
         self._registry = registry
         self._aliases = aliases
+        self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
 
     def resolve(self, name: str) -> tuple[ProviderEntry, Model]:
         """Find the provider and the model that a name or an alias means.
@@ -91,7 +96,7 @@ class Planner:
         if not wrong:
             require_operation(wish, entry, model)
         task = fit(wish, entry, model, params, noted)
-        noted += await mask_effect(wish, wrong)
+        noted += await mask_effect(wish, wrong, self._decoding)
         task = _prepare(task, entry, wrong, noted)
         if wrong:
             raise _invalid(wrong, name)

@@ -113,8 +113,9 @@ class ImageService(MissingMethods):
         if not streaming:
             wish = replace(wish, options=replace(wish.options, preview_count=0))
             warnings = [*warnings, *self._unary_warnings(request)]
-        plan = await self._engine.planner.plan(wish, decoded.violations, warnings)
-        generation = await self._engine.open(plan, CALLER, wish.input_bytes, context.time_remaining())
+        time_left = context.time_remaining()
+        generation = await self._engine.open(wish, CALLER, time_left, decoded.violations, warnings)
+        plan = generation.plan
         note(generation_id=generation.id, request_id=generation.request_id, model=plan.model, count=plan.task.count)
         # A generation must not begin before the RPC is committed: a client's automatic retry would buy a second one.
         try:

@@ -1,5 +1,6 @@
 """Faults in the log."""
 
+import pytest
 from imagegen_server.generation.faults import describe_fault
 
 
@@ -12,10 +13,10 @@ def fail_deeply(depth: int) -> None:
 
 def test_a_fault_is_described_without_its_text() -> None:
     """The type and the innermost frames are told; the text, which may hold a prompt or a key, is not."""
-    try:
+    with pytest.raises(RuntimeError) as caught:
         fail_deeply(20)
-    except RuntimeError as fault:
-        described = describe_fault(fault)
+
+    described = describe_fault(caught.value)
 
     assert described["exception"] == "RuntimeError"
     frames = described["frames"]

@@ -32,7 +32,7 @@ def _bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_the_types_of_the_api_are_decoded(kind: str) -> None:
     """PNG, JPEG, WebP and GIF come out with their size."""
-    assert (7, 5) == decode(_file(Image.new("RGB", (7, 5), "red"), kind)).size
+    assert decode(_file(Image.new("RGB", (7, 5), "red"), kind)).size == (7, 5)
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "AVIF", "ICO"])
@@ -105,7 +105,7 @@ def test_a_clear_picture_is_white_in_jpeg() -> None:
     """Transparency is laid on white, not on what hides in the clear pixels."""
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
 
-    assert (255, 255, 255) == decode(encode(clear, "jpeg", 100)).getpixel((4, 4))
+    assert decode(encode(clear, "jpeg", 100)).getpixel((4, 4)) == (255, 255, 255)
 
 
 def test_an_unknown_format_is_refused() -> None:
@@ -121,4 +121,4 @@ def test_pillow_is_imported_on_first_use_only() -> None:
         "sys.exit('PIL' in sys.modules or 'numpy' in sys.modules)"
     )
 
-    assert 0 == subprocess.run([sys.executable, "-c", program], check=False).returncode
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ _MODES = {
 }
 
 
-def _file(kind: str, mode: str = "RGB", size: tuple[int, int] = (37, 21), **options: object) -> bytes:
+def _file(kind: str, mode: str = "RGB", size: tuple[int, int] = (37, 21), **options: Any) -> bytes:
     image = Image.new(mode, size)
     if mode in {"RGBA", "LA"}:
         image.putalpha(Image.linear_gradient("L").resize(size))
@@ -63,8 +64,10 @@ def test_facts_agree_with_pillow(kind: str, mode: str, size: tuple[int, int]) ->
     assert expected == read_facts(data)
 
 
-@pytest.mark.parametrize("options", [{"progressive": True}, {"exif": b"Exif\0\0" + b"x" * 9000}, {"comment": b"c" * 60000}])
-def test_jpeg_segments_before_the_frame_are_skipped(options: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"exif": b"Exif\0\0" + b"x" * 9000}, {"comment": b"c" * 60000}]
+)
+def test_jpeg_segments_before_the_frame_are_skipped(options: dict[str, Any]) -> None:
     """Metadata in front of the frame, and progressive frames, do not hide the size."""
     assert ImageFacts("image/jpeg", 37, 21, alpha=False) == read_facts(_file("JPEG", **options))
 
@@ -85,9 +88,9 @@ def test_jpeg_fill_bytes_are_skipped() -> None:
 
 
 @pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("WEBP", {"save_all": True})])
-def test_every_webp_container_tells(kind: str, options: dict[str, object]) -> None:
+def test_every_webp_container_tells(kind: str, options: dict[str, Any]) -> None:
     """Lossless and animated files have other headers and tell the same."""
-    frames = {"append_images": [Image.new("RGBA", (37, 21), "red")]} if "save_all" in options else {}
+    frames: dict[str, Any] = {"append_images": [Image.new("RGBA", (37, 21), "red")]} if "save_all" in options else {}
 
     assert ImageFacts("image/webp", 37, 21, alpha=True) == read_facts(_file(kind, "RGBA", **options, **frames))
 
@@ -115,6 +118,12 @@ def _bmp(header: bytes) -> bytes:
     return b"BM" + bytes(12) + header + bytes(64)
 
 
+_LONG_SVG = (
+    b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a > b -->\n<!DOCTYPE svg PUBLIC "a" "b" [<!ENTITY c "d">]>\n'
+    b'<x:svg xmlns:x="http://www.w3.org/2000/svg">'
+)
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -125,11 +134,7 @@ def _bmp(header: bytes) -> bytes:
         (b"\xff\x0a" + bytes(20), ImageFacts("image/jxl", None, None, alpha=False)),
         (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(20), ImageFacts("image/jxl", None, None, alpha=False)),
         (b"<svg/>", ImageFacts("image/svg+xml", None, None, alpha=True)),
-        (
-            b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a > b -->\n<!DOCTYPE svg PUBLIC "a" "b" [<!ENTITY c "d">]>\n'
-            b'<x:svg xmlns:x="http://www.w3.org/2000/svg">',
-            ImageFacts("image/svg+xml", None, None, alpha=True),
-        ),
+        (_LONG_SVG, ImageFacts("image/svg+xml", None, None, alpha=True)),
         (b"<!DOCTYPE html><html><svg></svg></html>", None),
         (b"<!-- <svg> -->", None),
         (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(40), None),
@@ -145,7 +150,10 @@ def test_rarer_headers(data: bytes, expected: ImageFacts | None) -> None:
 def _tiff(order: str, *, big: bool) -> bytes:
     entries = [(256, 4, 70_000), (257, 4, 3), (338, 3, 2)]
     if big:
-        start, entry = struct.pack(order + "2sHHHQQ", b"II" if order == "<" else b"MM", 43, 8, 0, 16, len(entries)), "HHQ"
+        start, entry = (
+            struct.pack(order + "2sHHHQQ", b"II" if order == "<" else b"MM", 43, 8, 0, 16, len(entries)),
+            "HHQ",
+        )
     else:
         start, entry = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(entries)), "HHI"
     width = 8 if big else 4
@@ -219,7 +227,7 @@ def test_any_bytes_are_survived(data: bytes) -> None:
     read_facts(data)
 
 
-@given(st.sampled_from(_SAMPLES + [_heic(1, alpha=True), _tiff("<", big=True), _tiff(">", big=False)]), st.data())
+@given(st.sampled_from([*_SAMPLES, _heic(1, alpha=True), _tiff("<", big=True), _tiff(">", big=False)]), st.data())
 def test_damaged_files_are_survived(sample: bytes, draw: st.DataObject) -> None:
     """Nothing raises on a real file with a piece overwritten, cut off at any place."""
     at = draw.draw(st.integers(0, min(len(sample), 200)))
@@ -261,4 +269,4 @@ def test_no_image_library_is_imported() -> None:
     """A server that only hands bytes through never loads Pillow or numpy for their facts."""
     program = "import imagegen_server.images.facts, sys; sys.exit('PIL' in sys.modules or 'numpy' in sys.modules)"
 
-    assert 0 == subprocess.run([sys.executable, "-c", program], check=False).returncode
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

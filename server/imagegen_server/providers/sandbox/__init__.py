@@ -9,4 +9,6 @@ from imagegen_server.providers.base import ProviderType
 from .provider import Sandbox
 from .settings import SandboxSettings
 
+__all__ = ["PROVIDER", "SandboxSettings"]
+
 PROVIDER = ProviderType(name="sandbox", settings=SandboxSettings, build=Sandbox, implicit_on_loopback=True)

@@ -26,6 +26,9 @@ _SKETCH_PIXELS = 1024 * 1024
 _SHORTEST_SIDE = 48
 """Of what is painted, in pixels."""
 
+_MOST_PIXELS_FINE = 2048 * 2048
+"""Up to this size, quality "high" paints at twice the resolution, which takes four times as long."""
+
 _DETAIL = {"low": 3, "medium": 6, "high": 8}
 """Octaves of noise, by options.quality."""
 
@@ -84,6 +87,8 @@ class Drawing:
         """Paint at some size; a very small picture is painted larger and reduced, or its forms would be lost."""
         order = self._order
         times = math.ceil(_SHORTEST_SIDE / min(width, height))
+        if order.quality == "high" and width * height <= _MOST_PIXELS_FINE:
+            times = max(times, 2)
         grain = order.quality != "low"
         frame = Frame(width * times, height * times, order.size.width / order.size.height, _DETAIL[order.quality])
         if self._original is None:

@@ -15,9 +15,10 @@ from .settings import SandboxSettings
 from .trouble import Trouble, read_trouble
 
 SHORTEST_SIDE = 16
+_SMALLEST = PixelSize(SHORTEST_SIDE, SHORTEST_SIDE)
 _USUAL_SIDE = 1024
 _SIDE_OF_RESOLUTION = {"1K": 1024, "2K": 2048, "4K": 4096}
-_RATIO = re.compile(r"(\d{1,4}):(\d{1,4})")
+_RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _STEP = 16
 """Sides worked out from a ratio are multiples of it."""
 
@@ -89,8 +90,7 @@ def order_of(task: Task, trouble: Trouble, settings: SandboxSettings) -> tuple[O
     if trouble.size_bytes is not None:
         if file_format != "png":
             violations.append(Violation("options.format", "only a png can be given an exact length (size_bytes)"))
-        channels = 4 if options.background == "transparent" or task.images else 3
-        needed = size.height * (size.width * channels + 1) * 101 // 100 + 512
+        needed = _most_bytes(size, has_alpha=_has_alpha(task))
         if needed > trouble.size_bytes:
             text = f"{size} may need {needed:,} bytes; ask for a larger size_bytes or a smaller picture"
             violations.append(Violation("options.size", text))
@@ -126,13 +126,14 @@ def _size_of_scene(
     ratio = _RATIO.fullmatch(options.aspect_ratio or "1:1")
     if options.size:
         size, field = options.size, "options.size"
-    elif not ratio or "0" in ratio.groups():
+    elif not ratio:
         violations.append(Violation("options.aspect_ratio", 'must be width to height, such as "16:9"'))
         return PixelSize(_USUAL_SIDE, _USUAL_SIDE)
     elif size_bytes is not None and not options.aspect_ratio and not options.resolution:
-        # The largest power of two, up to 256, whose picture surely fits.
-        side = next((side for side in (256, 128, 64, 32) if side * side * 4 + 1024 <= size_bytes), SHORTEST_SIDE)
-        return PixelSize(side, side)
+        # The largest square, up to 256, whose picture surely fits.
+        has_alpha = options.background == "transparent"
+        squares = (PixelSize(side, side) for side in (256, 128, 64, 32))
+        return next((size for size in squares if _most_bytes(size, has_alpha=has_alpha) <= size_bytes), _SMALLEST)
     else:
         side = _SIDE_OF_RESOLUTION.get((options.resolution or "1K").upper(), _USUAL_SIDE)
         stretch = math.sqrt(int(ratio[1]) / int(ratio[2]))
@@ -149,9 +150,20 @@ def _size_of_scene(
     return size
 
 
+def _most_bytes(size: PixelSize, *, has_alpha: bool) -> int:
+    """How long a PNG may get, with room for padding: its raw pixels, the frames of its chunks, a little for deflate."""
+    return size.height * (size.width * (4 if has_alpha else 3) + 1) * 101 // 100 + 128
+
+
+def _has_alpha(task: Task) -> bool:
+    if task.operation is Operation.EDIT:
+        return any(image.facts.alpha for image in task.images[:1])
+    return task.options.background == "transparent"
+
+
 def _size_of_edit(task: Task, settings: SandboxSettings, violations: list[Violation]) -> PixelSize:
     """The size of the first image, which an edit keeps."""
-    first = PixelSize(1, 1)
+    first: PixelSize | None = None
     named = [(f"input.images[{index}]", image) for index, image in enumerate(task.images)]
     for field, image in named + ([("input.mask", task.mask)] if task.mask else []):
         facts = image.facts
@@ -164,9 +176,9 @@ def _size_of_edit(task: Task, settings: SandboxSettings, violations: list[Violat
             violations.append(Violation(field, text))
         elif field == "input.images[0]":
             first = size
-        elif field == "input.mask" and size != first:
+        elif field == "input.mask" and first and size != first:
             violations.append(Violation(field, f"is {size}, the image {first}; they must be the same"))
-    return first
+    return first or _SMALLEST
 
 
 def _size_wishes(options: Options, size: PixelSize) -> Sequence[Warning]:

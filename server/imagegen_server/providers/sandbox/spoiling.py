@@ -5,8 +5,8 @@ import zlib
 
 from imagegen_server.images.facts import read_facts
 
-_PNG_END = 12
-"""Length of IEND, the last chunk."""
+_CHUNK_FRAME = 12
+"""Bytes of a PNG chunk without its content: length, type, checksum. IEND, the last chunk, is no more than that."""
 
 _GARBAGE = b"This is no image. " * 228
 
@@ -30,14 +30,21 @@ def padded_png(data: bytes, length: int) -> bytes:
     missing = length - len(data)
     if missing == 0:
         return data
-    if missing < 12:
+    if missing < _CHUNK_FRAME:
         raise ValueError(f"a PNG of {len(data)} bytes cannot be brought to {length}")
     # Lowercase, lowercase, uppercase, lowercase: not critical, private, may be copied unread.
     kind = b"paDd"
-    content = bytes(missing - 12)
+    content = bytes(missing - _CHUNK_FRAME)
     crc = zlib.crc32(content, zlib.crc32(kind))
     return b"".join(
-        (data[:-_PNG_END], struct.pack(">I", len(content)), kind, content, struct.pack(">I", crc), data[-_PNG_END:])
+        (
+            data[:-_CHUNK_FRAME],
+            struct.pack(">I", len(content)),
+            kind,
+            content,
+            struct.pack(">I", crc),
+            data[-_CHUNK_FRAME:],
+        )
     )
 
 

@@ -52,11 +52,8 @@ def read_trouble(params: JsonObject, field: str) -> Trouble:
     values: dict[str, Any] = {}
     violations: list[Violation] = []
     for key, value in params.items():
-        read = _READERS.get(key)
         try:
-            if read is None:
-                raise _Wrong(f"unknown; the sandbox knows {', '.join(_READERS)}")
-            values[key] = read(value)
+            values[key] = PARAMS.get(key, _unknown)(value)
         except _Wrong as wrong:
             violations.append(Violation(f"{field}.{key}", str(wrong)))
     if "fail_index" in values and "fail" not in values:
@@ -64,6 +61,10 @@ def read_trouble(params: JsonObject, field: str) -> Trouble:
     if violations:
         raise ImageError(Reason.INVALID_REQUEST, "the sandbox cannot take these params", violations=violations)
     return Trouble(**values)
+
+
+def _unknown(_value: JsonValue) -> object:
+    raise _Wrong(f"unknown; the sandbox knows {', '.join(PARAMS)}")
 
 
 def _reason(value: JsonValue) -> Reason:
@@ -119,7 +120,7 @@ def _text(value: JsonValue) -> str:
     return value
 
 
-_READERS: Mapping[str, Callable[[JsonValue], object]] = {
+PARAMS: Mapping[str, Callable[[JsonValue], object]] = {
     "fail": _reason,
     "fail_index": _indices,
     "fail_after_previews": _whole(0, 16),

@@ -40,6 +40,14 @@ class Seen:
     events: list[ProviderEvent] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     events_before_accepted: int | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, kind: type[ProviderEvent], count: int = 1) -> None:
+        """Wait until so many events of a kind have come."""
+        async with asyncio.timeout(10):
+            while len(self.of(kind)) < count:
+                self.news.clear()
+                await self.news.wait()
 
     def of(self, kind: type[EventT]) -> list[EventT]:
         """The events of one kind."""
@@ -136,6 +144,7 @@ async def watch(provider: Sandbox, wanted: Task, seen: Seen) -> None:
     deadline = asyncio.get_running_loop().time() + 60
     async for event in provider.run(prepared, Call(deadline, Silence(), accepted)):
         seen.events.append(event)
+        seen.news.set()
 
 
 def pixels(data: bytes) -> NDArray[np.int16]:

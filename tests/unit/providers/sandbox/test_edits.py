@@ -1,5 +1,7 @@
 """Edits: the mask is kept to the pixel."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from imagegen_server.domain.errors import ImageError, Reason
@@ -93,7 +95,9 @@ async def test_other_images_lend_their_colours() -> None:
     """A red reference makes the scene redder than a blue one does."""
     image, mask = file(_picture()), file(Image.new("L", _SIZE, 255))
     red, blue = [
-        pixels((await run(task(images=(image, file(Image.new("RGB", (9, 9), tone))), mask=mask, seed=1))).image).mean((0, 1))
+        pixels((await run(task(images=(image, file(Image.new("RGB", (9, 9), tone))), mask=mask, seed=1))).image).mean(
+            (0, 1)
+        )
         for tone in ("red", "blue")
     ]
 
@@ -102,7 +106,7 @@ async def test_other_images_lend_their_colours() -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-async def test_the_same_edit_gives_the_same_bytes(masked: bool) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_the_same_edit_gives_the_same_bytes(masked: bool) -> None:
     """With a mask and without."""
     wanted = task(images=(file(_picture()),), mask=file(_white_mask()) if masked else None, seed=3)
 
@@ -122,7 +126,7 @@ async def test_a_single_pixel_can_be_edited() -> None:
     """Inputs may be smaller than what is drawn from words alone."""
     image = file(Image.new("RGB", (1, 1), "red"))
 
-    assert (1, 1, 3) == pixels((await run(task(images=(image,), preview_count=1))).image).shape
+    assert pixels((await run(task(images=(image,), preview_count=1))).image).shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ async def test_a_single_pixel_can_be_edited() -> None:
         ({"aspect_ratio": "1:1", "resolution": "2K"}, ["options.aspect_ratio", "options.resolution"]),
     ],
 )
-def test_an_edit_keeps_its_size(options: dict[str, object], fields: list[str]) -> None:
+def test_an_edit_keeps_its_size(options: dict[str, Any], fields: list[str]) -> None:
     """Another size is not done, and not passed over in silence."""
     _, warnings = sandbox().prepare(task(images=(file(_picture()),), **options))
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ async def test_the_same_request_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"prompt": "a zorble at dawn"}, {"prompt": "a blarg at dawn"}])
-async def test_another_request_gives_another_picture(change: dict[str, object]) -> None:
+async def test_another_request_gives_another_picture(change: dict[str, Any]) -> None:
     """Seed and words both count, known or not."""
     same = {"prompt": "a harbour at dawn", "seed": 7}
 
@@ -49,9 +50,9 @@ async def test_each_picture_of_a_batch_has_the_next_seed() -> None:
     batch = await run(task(seed=40, count=3))
     single = await run(task(seed=42))
 
-    assert [40, 41, 42] == [event.seed for event in batch.of(Complete)]
+    assert [event.seed for event in batch.of(Complete)] == [40, 41, 42]
     assert batch.images[2] == single.image
-    assert 3 == len(set(batch.images))
+    assert len(set(batch.images)) == 3
 
 
 @pytest.mark.parametrize(("seed", "second"), [(-(2**63), -(2**63) + 1), (2**63 - 1, -(2**63)), (-1, 0)])
@@ -60,7 +61,7 @@ async def test_any_int64_is_a_seed(seed: int, second: int) -> None:
     seen = await run(task(seed=seed, count=2))
 
     assert [seed, second] == [event.seed for event in seen.of(Complete)]
-    assert 2 == len(set(seen.images))
+    assert len(set(seen.images)) == 2
 
 
 async def test_a_seed_that_was_not_given_is_told() -> None:
@@ -93,7 +94,9 @@ async def test_compression_is_the_quality(file_format: str) -> None:
 async def test_quality_changes_the_detail() -> None:
     """Low, medium and high draw the same scene with ever more in it."""
     size = PixelSize(160, 120)
-    low, medium, high = [pixels((await run(task(quality=name, size=size, seed=3))).image) for name in ("low", "medium", "high")]
+    low, medium, high = [
+        pixels((await run(task(quality=name, size=size, seed=3))).image) for name in ("low", "medium", "high")
+    ]
 
     assert np.abs(low - medium).mean() < 12
     assert np.abs(medium - high).mean() < 12
@@ -114,7 +117,12 @@ async def test_metadata_tells_what_was_understood() -> None:
     """The words that the sandbox knows, and the size."""
     (complete,) = (await run(task(prompt="Stars over quiet Mountains, xyzzy"))).of(Complete)
 
-    assert {"media_type": "image/png", "width": 64, "height": 48, "words": ["star", "quiet", "mountain"]} == complete.metadata
+    assert complete.metadata == {
+        "media_type": "image/png",
+        "width": 64,
+        "height": 48,
+        "words": ["star", "quiet", "mountain"],
+    }
 
 
 def test_negative_words_take_things_out() -> None:
@@ -160,7 +168,7 @@ def _draw(prompt: str, **changes: object) -> bytes:
 @pytest.mark.parametrize("row", LEXICON)
 def test_every_word_draws_something_of_its_own(row: str) -> None:
     """Every row of the table can be drawn, and makes a difference to some prompt without it."""
-    word = row.split()[0]
+    word = row.split(maxsplit=1)[0]
 
     assert any(_draw(f"{word} {others}") != _draw(others) for others in ("night sea", "day desert", "storm lake"))
 
@@ -181,7 +189,7 @@ def test_any_prompt_is_drawn(prompt: str) -> None:
 
 def test_prompts_of_unknown_words_look_different() -> None:
     """Every one of many is another picture, also on the same seed."""
-    assert 12 == len({_draw(f"word{number}") for number in range(12)})
+    assert len({_draw(f"word{number}") for number in range(12)}) == 12
 
 
 def test_nobody_elses_random_numbers_are_touched() -> None:
@@ -226,4 +234,4 @@ def test_a_large_picture_is_cheap() -> None:
 
 def test_detail_fits_the_pixels() -> None:
     """Noise finer than a pixel is left out, but for the first octave."""
-    assert [1, 2, 4] == [Frame(side, side, 1.0, 6).octaves(32, 4) for side in (16, 128, 1024)]
+    assert [Frame(side, side, 1.0, 6).octaves(32, 4) for side in (16, 128, 1024)] == [1, 2, 4]

@@ -22,7 +22,7 @@ async def test_every_preview_is_nearer_to_the_picture(prompt: str, size: PixelSi
     """The error falls strictly, over as many previews as there can be."""
     errors = _errors(await run(task(prompt=prompt, size=size, preview_count=8)))
 
-    assert 8 == len(errors)
+    assert len(errors) == 8
     assert sorted(set(errors), reverse=True) == errors
 
 
@@ -35,7 +35,7 @@ async def test_it_holds_in_lossy_formats(file_format: str) -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-async def test_it_holds_for_edits(masked: bool) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_it_holds_for_edits(masked: bool) -> None:
     """With a mask and without."""
     image = file(Image.effect_noise((160, 120), 40).convert("RGB"))
     mask = Image.new("L", (160, 120), 0)
@@ -50,7 +50,7 @@ async def test_a_preview_has_type_and_size_of_the_picture(file_format: str) -> N
     """A client can put it in the same place."""
     seen = await run(task(preview_count=3, format=file_format, background=None))
 
-    assert 3 == len(seen.of(Preview))
+    assert len(seen.of(Preview)) == 3
     assert {read_facts(seen.image)} == {read_facts(preview.data) for preview in seen.of(Preview)}
 
 
@@ -58,7 +58,7 @@ async def test_previews_come_before_their_picture() -> None:
     """Picture after picture, in order, and the last word is the report."""
     seen = await run(task(count=2, preview_count=2))
 
-    assert ["preview 0", "preview 0", "complete 0", "preview 1", "preview 1", "complete 1"] == seen.kinds
+    assert seen.kinds == ["preview 0", "preview 0", "complete 0", "preview 1", "preview 1", "complete 1"]
     assert seen.events[-1] is seen.report
 
 
@@ -71,4 +71,4 @@ async def test_progress_tells_steps_and_never_falls() -> None:
     """Fractions rise from 0, steps count the previews and the picture."""
     seen = await run(task(preview_count=3))
 
-    assert [0, 0.25, 0.5, 0.75] == seen.fractions
+    assert seen.fractions == [0, 0.25, 0.5, 0.75]

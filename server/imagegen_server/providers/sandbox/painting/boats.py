@@ -3,7 +3,9 @@
 from .silhouettes import Sheet
 
 
-def draw_boat(dark: Sheet, sails: Sheet, x: float, y: float, size: float, heading: int, *, under_sail: bool, up: int = 1) -> None:
+def draw_boat(
+    dark: Sheet, sails: Sheet, x: float, y: float, size: float, heading: int, *, under_sail: bool, up: int = 1
+) -> None:
     """Draw one on the water at (x, y). `size` is the height of its mast; `up` -1 draws its mirror image.
 
     Hull and rigging go to one sheet, sails to another.

@@ -28,7 +28,11 @@ def build_city(frame: Frame, scene: Composition, forms: Forms) -> None:
         paint = mix(palette.haze, palette.land, near**0.7)
         forms.covers.append((sheet.coverage(), paint))
         windows = _windows(frame, scene, random, towers, 0.35 + 0.65 * near)
-        lit = mix(paint, _LAMP, 0.35 + 0.6 * max(palette.lamps, 0.0)) if palette.lamps else mix(paint, palette.horizon, 0.4)
+        lit = (
+            mix(paint, _LAMP, 0.35 + 0.6 * max(palette.lamps, 0.0))
+            if palette.lamps
+            else mix(paint, palette.horizon, 0.4)
+        )
         forms.covers.append((windows, lit))
 
 

@@ -23,7 +23,10 @@ def mix(first: Floats, second: Floats, share: float) -> Floats:
 
 def luminance(pixels: Floats) -> Floats:
     """How bright each colour looks."""
-    return pixels[..., 0] * LUMA[0] + pixels[..., 1] * LUMA[1] + pixels[..., 2] * LUMA[2]
+    bright: Floats = pixels[..., 0] * LUMA[0]
+    bright += pixels[..., 1] * LUMA[1]
+    bright += pixels[..., 2] * LUMA[2]
+    return bright
 
 
 def turned(pixels: Floats, turn: float, saturation: float = 1.0) -> Floats:

@@ -108,8 +108,8 @@ def _ridges(mood: Mood, seed: int, horizon: float, side: int, *, has_water: bool
             add(Relief.DUNES, 0.12 + 0.88 * share, horizon + 0.06 + 0.5 * share**1.5, 0.05 + 0.16 * share)
     elif has_water:
         if Motif.MOUNTAINS in motifs:
-            add(Relief.MOUNTAINS, 0.08, horizon, 0.34)
-            add(Relief.MOUNTAINS, 0.24, horizon, 0.24)
+            add(Relief.MOUNTAINS, 0.08, horizon, 0.28)
+            add(Relief.MOUNTAINS, 0.24, horizon, 0.21)
             add(Relief.MOUNTAINS, 0.42, horizon, 0.16, side)
             add(Relief.HILLS, 0.62, horizon, 0.085, side, trees or 0.022)
         elif Motif.HILLS in motifs or Motif.CITY in motifs:

@@ -115,9 +115,15 @@ class Original:
 
 def _toning(palette: Palette) -> Floats:
     """A colour for each brightness: shadows like the land, lights like the sky at the horizon."""
-    stops = (palette.land * np.float32(0.35), palette.land, mix(palette.haze, palette.upper, 0.3), palette.horizon, palette.light)
+    stops = (
+        palette.land * np.float32(0.35),
+        palette.land,
+        mix(palette.haze, palette.upper, 0.3),
+        palette.horizon,
+        palette.light,
+    )
     places = (0, 60, 140, 215, 255)
     brightness = np.arange(256)
-    return np.stack([np.interp(brightness, places, [stop[channel] for stop in stops]) for channel in range(3)], axis=1).astype(
-        np.float32
-    )
+    return np.stack(
+        [np.interp(brightness, places, [stop[channel] for stop in stops]) for channel in range(3)], axis=1
+    ).astype(np.float32)

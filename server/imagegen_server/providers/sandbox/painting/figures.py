@@ -42,7 +42,14 @@ def release_birds(frame: Frame, scene: Composition, forms: Forms) -> None:
     middle_x, middle_y = scene.light_x + 0.1 * scene.side, scene.horizon * float(random.uniform(0.42, 0.6))
     for _ in range(int(random.integers(7, 12))):
         x, y = middle_x + float(random.normal(0, 0.13)), middle_y + float(random.normal(0, 0.055))
-        _draw_bird(sheet, x, y, float(random.uniform(0.007, 0.0165)), float(random.uniform(-0.4, 0.7)), float(random.normal(0, 0.18)))
+        _draw_bird(
+            sheet,
+            x,
+            y,
+            float(random.uniform(0.007, 0.0165)),
+            float(random.uniform(-0.4, 0.7)),
+            float(random.normal(0, 0.18)),
+        )
     forms.covers.append((sheet.coverage(), mix(scene.palette.land, scene.palette.haze, 0.12)))
 
 
@@ -83,16 +90,26 @@ def inflate_balloons(frame: Frame, scene: Composition, forms: Forms) -> None:
         basket = Sheet(frame)
         basket.box(x - radius * 0.16, y + radius * 1.55, x + radius * 0.16, y + radius * 1.8)
         for rope in (-0.14, 0.14):
-            basket.line([(x + rope * 1.6 * radius, y + radius * 1.15), (x + rope * radius, y + radius * 1.6)], radius * 0.02)
+            basket.line(
+                [(x + rope * 1.6 * radius, y + radius * 1.15), (x + rope * radius, y + radius * 1.6)], radius * 0.02
+            )
         forms.covers.append((basket.coverage(), mix(palette.land, palette.haze, air)))
 
 
 def _canopy(x: float, y: float, radius: float, left: float, right: float) -> list[tuple[float, float]]:
     """The part of an envelope between two meridians, -1 to 1."""
     heights = np.linspace(-1, 1.25, 22)
-    widths = np.where(heights < 0.2, np.sqrt(np.maximum(1 - heights**2, 0)), 0.98 - 0.72 * (np.maximum(heights - 0.2, 0) / 1.05) ** 1.3)
-    edge = [(x + left * float(wide) * radius, y + float(tall) * radius) for wide, tall in zip(widths, heights, strict=True)]
-    back = [(x + right * float(wide) * radius, y + float(tall) * radius) for wide, tall in zip(widths, heights, strict=True)]
+    widths = np.where(
+        heights < 0.2,
+        np.sqrt(np.maximum(1 - heights**2, 0)),
+        0.98 - 0.72 * (np.maximum(heights - 0.2, 0) / 1.05) ** 1.3,
+    )
+    edge = [
+        (x + left * float(wide) * radius, y + float(tall) * radius) for wide, tall in zip(widths, heights, strict=True)
+    ]
+    back = [
+        (x + right * float(wide) * radius, y + float(tall) * radius) for wide, tall in zip(widths, heights, strict=True)
+    ]
     return edge + back[::-1]
 
 

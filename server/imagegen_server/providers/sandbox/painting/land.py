@@ -106,7 +106,9 @@ class Land:
         elif ridge.relief is Relief.DUNES:
             ripple = self._noise.grid(rows * 46, self._columns * 5 + 3, self._frame.octaves(46, 2))
             # The crest winds down to the viewer; behind it lies the lee side.
-            winding = depth * (0.9 + 1.4 * np.float32(ridge.near)) + 0.05 * self._noise.grid(rows * 9, self._columns * 0.2, 2)
+            winding = depth * (0.9 + 1.4 * np.float32(ridge.near)) + 0.05 * self._noise.grid(
+                rows * 9, self._columns * 0.2, 2
+            )
             phase = self._dune_phase(self._columns[None, :] - side * winding)
             lee = smoothstep(phase, 0.695, 0.705) * smoothstep(phase, 1.0, 0.93)
             shade = 0.34 - (lee if side < 0 else 1 - lee) * 0.8 * np.exp(-np.maximum(depth, 0) * 2.2) + ripple * 0.13

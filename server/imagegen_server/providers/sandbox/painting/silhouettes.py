@@ -36,7 +36,9 @@ class Sheet:
         """Draw a line of some width, in shares of the picture's height; never thinner than a sample."""
         self._enclose(points, width)
         self._forms.append(
-            lambda pen: pen.draw.line(pen.places(points), fill=round(255 * value), width=max(1, round(width * pen.scale)))
+            lambda pen: pen.draw.line(
+                pen.places(points), fill=round(255 * value), width=max(1, round(width * pen.scale))
+            )
         )
 
     def box(self, left: float, top: float, right: float, bottom: float, value: float = 1.0) -> None:

@@ -1,5 +1,7 @@
 """The sky: its gradient, the light in it, clouds, stars, northern lights."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .colour import Floats, add_light, lay_over, mix, smoothstep
@@ -9,14 +11,21 @@ from .frame import Frame
 from .noise import Noise, stream
 from .words import Motif
 
+_MOST_SOFT_PIXELS = 1024 * 1024
+
 
 class Sky:
-    """Soft things are painted once at half the resolution, sharp ones row by row."""
+    """Soft things are painted once at half the resolution or less, sharp ones row by row."""
 
-    def __init__(self, frame: Frame, scene: Composition) -> None:
-        """Paint the soft part."""
+    def __init__(self, frame: Frame, scene: Composition, check: Callable[[], None]) -> None:
+        """Paint the soft part. `check` is called now and then and may raise."""
         self._frame = frame
         self._scene = scene
+        self._check = check
+        # A power of two, so that the soft part can be sharpened by doubling.
+        self._shrink = 2
+        while frame.width * frame.height > _MOST_SOFT_PIXELS * self._shrink**2:
+            self._shrink *= 2
         self._columns = frame.columns
         self._soft = self._paint_soft()
         self._stars = self._scatter_stars()
@@ -31,26 +40,23 @@ class Sky:
 
     def _sharpened(self, first: int, last: int) -> Floats:
         """The soft part at full resolution, between its pixels straight."""
-        height, width = self._soft.shape[:2]
-        place = (np.arange(first, last, dtype=np.float32) - 0.5) / 2
+        height = len(self._soft)
+        place = (np.arange(first, last, dtype=np.float32) + np.float32(0.5)) / self._shrink - np.float32(0.5)
         above = np.clip(np.floor(place).astype(np.int32), 0, height - 1)
         below = np.minimum(above + 1, height - 1)
         share = np.clip(place - above, 0, 1)[:, None, None]
         lines = self._soft[above]
         lines += (self._soft[below] - lines) * share
-        pixels = np.empty((last - first, 2 * width, 3), np.float32)
-        near, left, right = lines * np.float32(0.75), lines[:, :-1], lines[:, 1:]
-        pixels[:, 2::2] = near[:, 1:] + left * np.float32(0.25)
-        pixels[:, 0] = lines[:, 0]
-        pixels[:, 1:-1:2] = near[:, :-1] + right * np.float32(0.25)
-        pixels[:, -1] = lines[:, -1]
-        return pixels[:, : self._frame.width]
+        while lines.shape[1] < self._frame.width:
+            lines = _doubled(lines)
+        return lines[:, : self._frame.width]
 
     def _paint_soft(self) -> Floats:
         scene, palette = self._scene, self._scene.palette
-        height, width = (self._frame.height + 1) // 2, (self._frame.width + 1) // 2
-        rows = (np.arange(height, dtype=np.float32) * 2 + 1) / np.float32(self._frame.height)
-        columns = (np.arange(width, dtype=np.float32) * 2 + 1) * np.float32(scene.aspect / self._frame.width)
+        height, width = -(-self._frame.height // self._shrink), -(-self._frame.width // self._shrink)
+        rows = (np.arange(height, dtype=np.float32) + np.float32(0.5)) * np.float32(self._shrink / self._frame.height)
+        columns = np.arange(width, dtype=np.float32) + np.float32(0.5)
+        columns *= np.float32(self._shrink * scene.aspect / self._frame.width)
         down = rows / np.float32(scene.horizon)
         across = columns - np.float32(scene.light_x)
         away = smoothstep(np.abs(across), 0.15, 1.3)
@@ -62,6 +68,7 @@ class Sky:
         # Light spreads along the horizon, where the air is thick.
         flat = np.hypot((rows[:, None] - np.float32(scene.light_y)) * 1.7, across[None, :] * 0.75)
         glow = palette.glow * (0.42 * np.exp(-flat * 4.2) + 0.4 * np.exp(-distance * 11) + 0.3 * np.exp(-distance * 34))
+        self._check()
         if scene.shows(Motif.AURORA):
             self._paint_aurora(pixels, rows, columns)
         if scene.shows(Motif.CLOUDS) or not scene.shows(Motif.CLEAR):
@@ -96,8 +103,10 @@ class Sky:
         ahead = np.repeat((depth * np.float32(1.15))[:, None], len(columns), axis=1)
         octaves = self._frame.octaves(5, 6)
         warp = noise.field(ahead * 0.7 + 40, across * 0.7, 2)
+        self._check()
         billow = noise.field(ahead * 1.3 + warp * 0.9, across * 1.1 + warp * 0.7 + 9, octaves, 0.52)
         low, high = (-0.22, 0.3) if heavy else (-0.02, 0.36) if many else (0.12, 0.55)
+        self._check()
         density = smoothstep(billow, low, high) * (0.95 if heavy else 0.82)
         # Thin out towards the horizon, where they would only be stripes.
         density *= smoothstep(np.float32(scene.horizon) - rows, 0.015, 0.13)[:, None]
@@ -139,7 +148,9 @@ class Sky:
         stars[:, 0] = stars[:, 0] ** 1.2 * scene.horizon
         stars[:, 1] *= scene.aspect
         stars[:, 2] = 0.00058 + 0.0006 * bright
-        stars[:, 3] = strength * (0.16 + 1.1 * bright) * (1 - smoothstep(stars[:, 0], 0.5 * scene.horizon, scene.horizon))
+        stars[:, 3] = (
+            strength * (0.16 + 1.1 * bright) * (1 - smoothstep(stars[:, 0], 0.5 * scene.horizon, scene.horizon))
+        )
         np.minimum(stars[:, 3], 1, out=stars[:, 3])
         return Lights(self._frame, stars, np.array([0.93, 0.95, 1.0], np.float32))
 
@@ -168,3 +179,13 @@ class Sky:
             share = np.clip((down / np.float32(radius) + 0.2) * 0.5, 0, 0.6)[..., None]
             core = core + (scene.palette.horizon - core) * share
         lay_over(patch, core, cover)
+
+
+def _doubled(lines: Floats) -> Floats:
+    """Twice as many columns, each between its neighbours."""
+    pixels = np.empty((len(lines), 2 * lines.shape[1], 3), np.float32)
+    near, far = lines * np.float32(0.75), lines * np.float32(0.25)
+    pixels[:, 0], pixels[:, -1] = lines[:, 0], lines[:, -1]
+    pixels[:, 2::2] = near[:, 1:] + far[:, :-1]
+    pixels[:, 1:-1:2] = near[:, :-1] + far[:, 1:]
+    return pixels

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from .colour import Floats
 from .city import build_city
+from .colour import Floats
 from .composition import Composition
 from .figures import populate
 from .forms import Forms
@@ -53,7 +53,7 @@ class _View:
 
     def __init__(self, frame: Frame, scene: Composition, check: Callable[[], None]) -> None:
         self._scene = scene
-        self._sky = Sky(frame, scene)
+        self._sky = Sky(frame, scene, check)
         check()
         self._lands = [Land(frame, scene, ridge) for ridge in scene.ridges]
         self._lightning = Lightning(frame, scene) if scene.shows(Motif.LIGHTNING) else None

@@ -32,7 +32,14 @@ def draw_trees(
         if leafy and tall > 0.25:
             _crown(random, (dark, leaves, lit), x, ground, height * 0.85, 1 if scene.light_x > x else -1)
         else:
-            _conifer(dark, x, ground + 0.12 * height, height * 1.1, height * (0.17 + 0.08 * wide), (lean - 0.5) * 0.06 * height)
+            _conifer(
+                dark,
+                x,
+                ground + 0.12 * height,
+                height * 1.1,
+                height * (0.17 + 0.08 * wide),
+                (lean - 0.5) * 0.06 * height,
+            )
     shade = mix(palette.haze, palette.land * np.float32(0.82), ridge.near**0.62)
     paints = [(dark.coverage(), shade)]
     if leafy:
@@ -42,7 +49,12 @@ def draw_trees(
 
 
 def _crown(
-    random: np.random.Generator, sheets: tuple[Sheet, Sheet, Sheet], x: float, foot: float, height: float, towards_light: int
+    random: np.random.Generator,
+    sheets: tuple[Sheet, Sheet, Sheet],
+    x: float,
+    foot: float,
+    height: float,
+    towards_light: int,
 ) -> None:
     """A trunk under a cloud of leaves, brighter on the side of the light."""
     dark, leaves, lit = sheets

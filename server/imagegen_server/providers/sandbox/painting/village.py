@@ -44,7 +44,11 @@ def build_village(frame: Frame, scene: Composition, forms: Forms, ground: Floats
             x += wide * float(random.uniform(0.92, 1.5))
         air = near**0.8
         dark = mix(palette.haze, palette.land, air)
-        tones = (mix(palette.haze, palette.horizon, 0.35), mix(palette.land, palette.light, 0.5), mix(palette.land, palette.lower, 0.55))
+        tones = (
+            mix(palette.haze, palette.horizon, 0.35),
+            mix(palette.land, palette.light, 0.5),
+            mix(palette.land, palette.lower, 0.55),
+        )
         for sheet, tone in zip(walls, tones, strict=True):
             forms.covers.append((sheet.coverage(), mix(tone, dark, 0.25 + 0.4 * air)))
         forms.covers.append((roofs.coverage(), mix(dark, palette.lower, 0.18)))
@@ -75,7 +79,10 @@ def build_lighthouse(frame: Frame, scene: Composition, forms: Forms) -> None:
     rock, tower, bands, lamp = (Sheet(frame) for _ in range(4))
     outline = [(x - 0.15, scene.horizon + 0.002)]
     outline += [
-        (x - 0.15 + 0.3 * step / 24, scene.horizon - 0.03 * float(np.sin(np.pi * step / 24)) ** 0.8 * float(random.uniform(0.72, 1.1)))
+        (
+            x - 0.15 + 0.3 * step / 24,
+            scene.horizon - 0.03 * float(np.sin(np.pi * step / 24)) ** 0.8 * float(random.uniform(0.72, 1.1)),
+        )
         for step in range(1, 24)
     ]
     rock.polygon([*outline, (x + 0.15, scene.horizon + 0.002)])
@@ -103,7 +110,11 @@ def build_lighthouse(frame: Frame, scene: Composition, forms: Forms) -> None:
     forms.covers.append((bands.coverage(), mix(mix(colour("#b0402f"), palette.land, 0.3), palette.haze, 0.2)))
     forms.covers.append((lamp.coverage(), mix(_LAMP, np.ones(3, np.float32), 0.5 * palette.lamps)))
     if palette.lamps:
-        places = [(top - 0.01, x, 0.004, 0.9), (top - 0.01, x, 0.02, 0.5 * palette.lamps), (top - 0.01, x, 0.075, 0.28 * palette.lamps)]
+        places = [
+            (top - 0.01, x, 0.004, 0.9),
+            (top - 0.01, x, 0.02, 0.5 * palette.lamps),
+            (top - 0.01, x, 0.075, 0.28 * palette.lamps),
+        ]
         forms.lights.append(Lights(frame, np.array(places, np.float32), _LAMP))
 
 
@@ -112,16 +123,27 @@ def has_harbour(scene: Composition) -> bool:
     return scene.has_water and scene.shows(Motif.VILLAGE) and scene.shows(Motif.BOATS)
 
 
-def _house(walls: Sheet, roofs: Sheet, x: float, foot: float, wide: float, tall: float, random: np.random.Generator) -> None:
+def _house(
+    walls: Sheet, roofs: Sheet, x: float, foot: float, wide: float, tall: float, random: np.random.Generator
+) -> None:
     walls.box(x, foot - tall, x + wide, foot + 0.012)
     roof = wide * float(random.uniform(0.34, 0.5))
     eaves = wide * 0.06
     if random.random() < 0.45:
         # Gable towards the water.
-        roofs.polygon([(x - eaves, foot - tall), (x + wide / 2, foot - tall - roof * 1.25), (x + wide + eaves, foot - tall)])
+        roofs.polygon(
+            [(x - eaves, foot - tall), (x + wide / 2, foot - tall - roof * 1.25), (x + wide + eaves, foot - tall)]
+        )
     else:
         ridge = foot - tall - roof * 0.85
-        roofs.polygon([(x - eaves, foot - tall), (x + wide * 0.1, ridge), (x + wide * 0.9, ridge), (x + wide + eaves, foot - tall)])
+        roofs.polygon(
+            [
+                (x - eaves, foot - tall),
+                (x + wide * 0.1, ridge),
+                (x + wide * 0.9, ridge),
+                (x + wide + eaves, foot - tall),
+            ]
+        )
     if random.random() < 0.5:
         roofs.box(x + wide * 0.68, foot - tall - roof * 1.2, x + wide * 0.8, foot - tall - roof * 0.3)
 

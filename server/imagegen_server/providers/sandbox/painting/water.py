@@ -49,7 +49,9 @@ class Water:
         source = down[:, None] * np.float32(0.96) + waves * reach[:, None]
         line = np.clip((np.abs(source) * np.float32(frame.height / 2)).astype(np.int32), 0, len(self._mirror) - 1)
         drift = waves * (reach * np.float32(0.3 * frame.width / scene.aspect / 2))[:, None]
-        column = np.clip((np.arange(frame.width, dtype=np.float32) / 2 + drift).astype(np.int32), 0, self._mirror.shape[1] - 1)
+        column = np.clip(
+            (np.arange(frame.width, dtype=np.float32) / 2 + drift).astype(np.int32), 0, self._mirror.shape[1] - 1
+        )
         pixels: Floats = self._mirror.reshape(-1, 3)[line * self._mirror.shape[1] + column]
         deep = mix(palette.land, palette.upper, 0.35) * np.float32(0.8)
         see_through = 0.1 + 0.42 * share**1.2
@@ -90,7 +92,11 @@ class Water:
         lines = (np.arange(begin, end)[:, None] - cover.first + moved * 0.35).astype(np.int32)
         columns = (np.arange(left, right) - cover.left + moved * 0.22).astype(np.int32)
         inside = (lines >= 0) & (lines < height) & (columns >= 0) & (columns < width)
-        covered = cover.values[np.clip(lines, 0, height - 1), np.clip(columns, 0, width - 1)] * inside * np.float32(0.72 / 255)
+        covered = (
+            cover.values[np.clip(lines, 0, height - 1), np.clip(columns, 0, width - 1)]
+            * inside
+            * np.float32(0.72 / 255)
+        )
         lay_over(pixels[where], paint, covered)
 
     def _glitter(self, pixels: Floats, share: Floats, waves: Floats) -> None:

@@ -28,11 +28,16 @@ class Fog:
         rows = self._frame.rows(first, last)
         below = rows - np.float32(scene.horizon - 0.03)
         reach = 0.13 if scene.shows(Motif.FOG) else 0.05
-        bank = np.exp(-((below / np.where(below < 0, reach, reach * (0.8 if scene.has_water else 3.2))) ** 2)) * self._thick
+        bank = (
+            np.exp(-((below / np.where(below < 0, reach, reach * (0.8 if scene.has_water else 3.2))) ** 2))
+            * self._thick
+        )
         begin, end = np.searchsorted(bank > 0.004, True), len(rows) - np.searchsorted(bank[::-1] > 0.004, True)
         if not (bank > 0.004).any():
             return
-        wisps = 0.62 + 0.55 * self._noise.grid(rows[begin:end] * 8, self._frame.columns * 1.6, self._frame.octaves(8, 4))
+        wisps = 0.62 + 0.55 * self._noise.grid(
+            rows[begin:end] * 8, self._frame.columns * 1.6, self._frame.octaves(8, 4)
+        )
         cover = np.clip(bank[begin:end, None] * wisps, 0, 0.94).astype(np.float32)
         lay_over(pixels[begin:end], self._paint, cover)
         if alpha is not None:
@@ -82,7 +87,9 @@ class Lightning:
         path = self._strike(random, x, 0.06, scene.horizon)
         sheet.line(path, 0.0034)
         for start in path[4:-4:5]:
-            sheet.line(self._strike(random, *start, start[1] + float(random.uniform(0.06, 0.16)), wild=2.2), 0.0013, 0.7)
+            sheet.line(
+                self._strike(random, *start, start[1] + float(random.uniform(0.06, 0.16)), wild=2.2), 0.0013, 0.7
+            )
         self._bolt = sheet.coverage()
         self._centre = path
 
@@ -100,7 +107,9 @@ class Lightning:
             lay_over(pixels[lines, across], np.ones(3, np.float32), covered)
 
     @staticmethod
-    def _strike(random: np.random.Generator, x: float, top: float, bottom: float, wild: float = 1.0) -> list[tuple[float, float]]:
+    def _strike(
+        random: np.random.Generator, x: float, top: float, bottom: float, wild: float = 1.0
+    ) -> list[tuple[float, float]]:
         steps = max(int((bottom - top) / 0.018), 3)
         drift = float(random.normal(0, 0.004)) * wild
         path = [(x, top)]

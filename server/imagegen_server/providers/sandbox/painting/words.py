@@ -76,7 +76,9 @@ LEXICON = {
     "mountain alps alpine peak summit": _Meaning("", (Motif.MOUNTAINS,)),
     "hill hills valley meadow field moor": _Meaning("", (Motif.HILLS,), ground="#3f5b33"),
     "forest wood woods woodland pine fir jungle tree": _Meaning("", (Motif.HILLS, Motif.TREES), ground="#1f3d33"),
-    "autumn fall october": _Meaning("", (Motif.TREES, Motif.LEAVES, Motif.HILLS), ground="#8a4420", tint=("#d99a55", 0.12)),
+    "autumn fall october": _Meaning(
+        "", (Motif.TREES, Motif.LEAVES, Motif.HILLS), ground="#8a4420", tint=("#d99a55", 0.12)
+    ),
     "spring": _Meaning("morning", (Motif.HILLS,), ground="#4d7a3c"),
     "desert dune sahara sand": _Meaning("", (Motif.DUNES, Motif.CLEAR), ground="#b36b38"),
     "canyon mars": _Meaning("", (Motif.MOUNTAINS, Motif.CLEAR), ground="#9a4a2c", tint=("#e0925f", 0.25)),
