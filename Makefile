@@ -12,11 +12,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := server clients/python tests examples tools
 
-.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking faults format dist clean
+.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking faults client-lowest format dist clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## start a server, watch a picture develop, edit it, see an error
 	@$(BIN)/python examples/demo.py
@@ -26,6 +26,9 @@ test: $(READY) ## run the tests
 
 faults: $(READY) ## the slower tests: long silences, broken connections
 	@$(BIN)/python -m pytest -q -n auto tests/faults $(ARGS)
+
+client-lowest: $(READY) ## the Python client's tests on the oldest versions that it promises
+	@tools/client-lowest
 
 check: lint types gen-check docs-check breaking ## all that is checked without running the server
 

@@ -20,7 +20,7 @@ class UnreadableImage(ValueError):
 
 
 def decode(data: bytes, *, most_pixels: int = MOST_PIXELS) -> "Image":
-    """Decode a PNG, JPEG, WebP or GIF (its first frame) whole. An orientation in EXIF is not applied.
+    """Decode a PNG, JPEG, WebP or GIF (its first frame) whole, with 8 bits a channel. EXIF orientation is not applied.
 
     :raises UnreadableImage: another type, damaged, cut short, or more pixels than `most_pixels`
     """
@@ -42,7 +42,8 @@ def decode(data: bytes, *, most_pixels: int = MOST_PIXELS) -> "Image":
     except Exception as error:
         # Decoders raise many things on damaged input; all mean the same to a caller.
         raise UnreadableImage("the image is damaged or cut short") from error
-    return image
+    # Pillow would clip 16 bits at 255 later on; scaled they keep their steps.
+    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L") if image.mode[0] == "I" else image
 
 
 def _check_size(width: int, height: int, most_pixels: int) -> None:

@@ -81,9 +81,6 @@ def _transparency(image: "Image") -> "Image | None":
 
 
 def _whiteness(image: "Image") -> "Image":
-    if image.mode.startswith("I"):
-        # 16 bits a pixel: Pillow would clip them at 255 instead of scaling them.
-        image = image.convert("I").point(lambda value: value * (1 / 256))
     return image.convert("RGB" if image.has_transparency_data else "L").convert("L")
 
 

@@ -15,9 +15,10 @@ from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.result import GenerationFailure
 from imagegen_server.generation.faults import describe_fault
 
-from .status import status_of
+from .status import MAX_VIOLATIONS, status_of
 
 _SERVICES = "/imagegen.v1."
+_LONGEST_FACT = 200
 _logger = structlog.get_logger("imagegen.call")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -118,7 +119,7 @@ class _CallLine:
             method=self._method,
             code=self._code,
             seconds=round(time.monotonic() - self._start, 4),
-            **self._facts,
+            **{key: fact[:_LONGEST_FACT] if isinstance(fact, str) else fact for key, fact in self._facts.items()},
         )
 
     async def abort(self, context: Context, problem: Exception) -> NoReturn:
@@ -132,11 +133,13 @@ class _CallLine:
         elif isinstance(problem, ImageError):
             error = problem
         else:
-            error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details")
+            ids = {key: str(self._facts[key]) for key in ("generation_id", "request_id") if key in self._facts}
+            error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details", metadata=ids)
             self._facts |= describe_fault(problem)
         code, message, trailers = status_of(error, failure)
         self._code = code.name
         self._facts |= {"reason": error.reason.name, "billed": error.billed.name.lower()}
         if error.violations:
-            self._facts["violations"] = [violation.field for violation in error.violations]
+            fields = [violation.field[:_LONGEST_FACT] for violation in error.violations[:MAX_VIOLATIONS]]
+            self._facts["violations"] = fields
         await context.abort(code, message, trailers)

@@ -1,12 +1,17 @@
-"""From the domain's values to protobuf messages."""
+"""From the domain's values to protobuf messages.
 
+Much of what is written here was said by a provider. What a field of ours cannot hold is left out or written as text:
+an odd number in a provider's answer must not cost a caller the images that were paid for.
+"""
+
+import math
 from collections.abc import Iterable, Mapping
 
 from google.protobuf import struct_pb2
 from imagegen.v1 import error_reason_pb2, image_pb2, image_stream_pb2, model_service_pb2
 
 from imagegen_server.domain.capabilities import Capabilities, Model
-from imagegen_server.domain.errors import Failure
+from imagegen_server.domain.errors import Failure, ImageError
 from imagegen_server.domain.events import PreviewShown, Progress, Started
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import (
@@ -20,6 +25,21 @@ from imagegen_server.domain.result import (
 )
 
 _NANOS = 1_000_000_000
+_LONGEST_SECONDS = 315_576_000_000.0
+"""Of a google.protobuf.Duration."""
+
+_METADATA_KEYS = (
+    "provider",
+    "model",
+    "stage",
+    "billed",
+    "http_status",
+    "provider_code",
+    "provider_request_id",
+    "generation_id",
+    "request_id",
+)
+_MAX_METADATA_BYTES = 200
 
 
 def result_message(result: ImageResult, data: Mapping[str, bytes] | None = None) -> image_pb2.ImageResult:
@@ -69,8 +89,8 @@ def generated_message(generated: GeneratedImage, data: bytes = b"") -> image_pb2
     return image_pb2.GeneratedImage(
         index=generated.index,
         image=image_message(generated.image, data),
-        revised_prompt=generated.revised_prompt,
-        seed=generated.seed,
+        revised_prompt=None if generated.revised_prompt is None else text(generated.revised_prompt),
+        seed=_whole(generated.seed, -(2**63), 2**63),
         metadata=_structs(generated.metadata),
     )
 
@@ -81,10 +101,21 @@ def failure_message(failure: Failure, generation_id: str, request_id: str) -> im
     return image_pb2.ImageFailure(
         index=failure.index,
         reason=error_reason_pb2.ErrorReason.ValueType(error.reason.value),
-        message=error.message,
+        message=text(error.message),
         billed=image_pb2.Billed.ValueType(error.billed.value),
-        metadata=error.facts() | {"generation_id": generation_id, "request_id": request_id},
+        metadata=error_metadata(error, generation_id, request_id),
     )
+
+
+def error_metadata(error: ImageError, generation_id: str = "", request_id: str = "") -> dict[str, str]:
+    """Write what is known of an error: the keys of the contract, each value short enough to travel in a header."""
+    facts = {"generation_id": generation_id, "request_id": request_id} | error.facts()
+    return {key: text(facts[key], _MAX_METADATA_BYTES) for key in _METADATA_KEYS if facts.get(key)}
+
+
+def text(value: str, most_bytes: int | None = None) -> str:
+    """Make text that protobuf takes, of so many bytes at most: half a surrogate pair becomes a question mark."""
+    return value.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
 
 
 def started_message(started: Started) -> image_stream_pb2.GenerationStarted:
@@ -101,16 +132,16 @@ def progress_message(progress: Progress, elapsed: float) -> image_stream_pb2.Pro
     """Write where a generation stands, `elapsed` seconds after its start."""
     message = image_stream_pb2.Progress(
         phase=image_stream_pb2.Phase.ValueType(progress.phase.value),
-        index=progress.index,
-        fraction=progress.fraction,
-        step=progress.step,
-        steps=progress.steps,
-        queue_position=progress.queue_position,
-        model=progress.model,
-        message=progress.message,
+        index=_whole(progress.index),
+        fraction=progress.fraction if progress.fraction is not None and 0 <= progress.fraction <= 1 else None,
+        step=_whole(progress.step),
+        steps=_whole(progress.steps),
+        queue_position=_whole(progress.queue_position),
+        model=text(progress.model),
+        message=text(progress.message),
     )
     message.elapsed.FromNanoseconds(int(elapsed * _NANOS))
-    if progress.remaining is not None:
+    if progress.remaining is not None and 0 <= progress.remaining <= _LONGEST_SECONDS:
         message.remaining.FromNanoseconds(int(progress.remaining * _NANOS))
     return message
 
@@ -135,7 +166,7 @@ def model_message(model: Model, provider: str, aliases: Iterable[str], max_count
     message = model_service_pb2.Model(
         name=f"{provider}/{model.id}",
         provider=provider,
-        display_name=model.display_name,
+        display_name=text(model.display_name),
         aliases=sorted(aliases),
         known=model.known,
         capabilities=_capabilities(model.capabilities, max_count),
@@ -170,7 +201,7 @@ def _warnings(warnings: Iterable[Warning]) -> list[image_pb2.Warning]:
         image_pb2.Warning(
             field=warning.field,
             reason=image_pb2.WarningReason.ValueType(warning.reason.value),
-            message=warning.message,
+            message=text(warning.message),
         )
         for warning in warnings
     ]
@@ -183,8 +214,8 @@ def _attempt(attempt: Attempt) -> image_pb2.Attempt:
         outcome=image_pb2.AttemptOutcome.ValueType(attempt.outcome.value),
         billed=image_pb2.Billed.ValueType(attempt.billed.value),
         reason=error_reason_pb2.ErrorReason.ValueType(attempt.reason.value if attempt.reason else 0),
-        http_status=attempt.http_status,
-        provider_request_id=attempt.provider_request_id,
+        http_status=_whole(attempt.http_status),
+        provider_request_id=text(attempt.provider_request_id),
     )
     message.start_time.FromDatetime(attempt.start_time)
     message.duration.FromNanoseconds(int(attempt.duration * _NANOS))
@@ -194,11 +225,18 @@ def _attempt(attempt: Attempt) -> image_pb2.Attempt:
 def _usage(usage: Usage) -> image_pb2.ImageUsage:
     cost = usage.cost
     return image_pb2.ImageUsage(
-        images_generated=usage.images_generated,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cost=image_pb2.Cost(amount=cost.amount, currency=cost.currency, estimated=cost.estimated) if cost else None,
+        images_generated=_whole(usage.images_generated),
+        input_tokens=_whole(usage.input_tokens),
+        output_tokens=_whole(usage.output_tokens),
+        cost=image_pb2.Cost(amount=cost.amount, currency=text(cost.currency), estimated=cost.estimated)
+        if cost
+        else None,
     )
+
+
+def _whole(value: int | None, least: int = 0, end: int = 2**32) -> int | None:
+    """Leave out what the field cannot hold."""
+    return value if isinstance(value, int) and least <= value < end else None
 
 
 def _structs(metadata: Mapping[str, JsonObject]) -> dict[str, struct_pb2.Struct]:
@@ -206,7 +244,7 @@ def _structs(metadata: Mapping[str, JsonObject]) -> dict[str, struct_pb2.Struct]
 
 
 def _struct(value: JsonObject) -> struct_pb2.Struct:
-    return struct_pb2.Struct(fields={key: _value(item) for key, item in value.items()})
+    return struct_pb2.Struct(fields={text(key): _value(item) for key, item in value.items()})
 
 
 def _value(value: JsonValue) -> struct_pb2.Value:
@@ -216,10 +254,20 @@ def _value(value: JsonValue) -> struct_pb2.Value:
         case bool():
             return struct_pb2.Value(bool_value=value)
         case int() | float():
-            return struct_pb2.Value(number_value=value)
+            return _number(value)
         case str():
-            return struct_pb2.Value(string_value=value)
+            return struct_pb2.Value(string_value=text(value))
         case list():
             return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_value(item) for item in value]))
         case dict():
             return struct_pb2.Value(struct_value=_struct(value))
+
+
+def _number(value: float) -> struct_pb2.Value:
+    """Write what no double of JSON can say as text."""
+    try:
+        if math.isfinite(value):
+            return struct_pb2.Value(number_value=value)
+    except OverflowError:
+        pass
+    return struct_pb2.Value(string_value=str(value))

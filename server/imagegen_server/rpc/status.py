@@ -1,5 +1,6 @@
 """The error model on the wire: google.rpc.Status in the trailers, and two plain trailers beside it."""
 
+import math
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.result import GenerationFailure
 
-from .encode import generation_failure_message
+from .encode import error_metadata, generation_failure_message, text
 
 DOMAIN = "imagegen"
 MAX_DETAILS_BYTES = 4096
@@ -19,6 +20,8 @@ MAX_DETAILS_BYTES = 4096
 MAX_MESSAGE_BYTES = 1000
 MAX_VIOLATIONS = 20
 _MAX_DESCRIPTION = 120
+_LONGEST_WAIT = 24 * 60 * 60
+"""In seconds."""
 
 _C = grpc.StatusCode
 CODES: dict[Reason, grpc.StatusCode] = {
@@ -58,30 +61,30 @@ Trailers = tuple[tuple[str, str | bytes], ...]
 
 
 def code_of(error: ImageError) -> grpc.StatusCode:
-    """Tell the gRPC code of an error. NETWORK_ERROR is UNAVAILABLE, and so retried by clients, only if it is free."""
+    """Tell the gRPC code of an error. UNAVAILABLE, which clients repeat by themselves, is said only of what is free."""
     if error.reason is Reason.NETWORK_ERROR and error.billed is Billed.NO:
         return grpc.StatusCode.UNAVAILABLE
-    return CODES[error.reason]
+    code = CODES[error.reason]
+    return grpc.StatusCode.INTERNAL if code is grpc.StatusCode.UNAVAILABLE and error.billed is not Billed.NO else code
 
 
 def status_of(error: ImageError, failure: GenerationFailure | None = None) -> tuple[grpc.StatusCode, str, Trailers]:
     """Make code, message and trailers of an error; `failure` is given once a provider was called."""
     reason = f"ERROR_REASON_{error.reason.name}"
     message = _cut(error.message)
-    metadata = error.facts()
-    if failure is not None:
-        metadata |= {"generation_id": failure.generation_id, "request_id": failure.request_id}
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)]
-    if error.retry_after is not None:
-        delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(error.retry_after * 1000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    ids = (failure.generation_id, failure.request_id) if failure else ("", "")
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=error_metadata(error, *ids))
+    ]
+    if error.retry_after is not None and error.reason is not Reason.QUOTA_EXCEEDED:
+        details.append(error_details_pb2.RetryInfo(retry_delay=_delay(error.retry_after)))
     if error.violations:
         details.append(
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field[:_MAX_DESCRIPTION], description=violation.description[:_MAX_DESCRIPTION]
+                        field=text(violation.field, _MAX_DESCRIPTION),
+                        description=text(violation.description, _MAX_DESCRIPTION),
                     )
                     for violation in error.violations[:MAX_VIOLATIONS]
                 ]
@@ -100,32 +103,49 @@ def status_of(error: ImageError, failure: GenerationFailure | None = None) -> tu
     )
 
 
+def _delay(seconds: float) -> duration_pb2.Duration:
+    """Write a wait; one that is nonsense or longer than a day is a day."""
+    delay = duration_pb2.Duration()
+    delay.FromMilliseconds(math.ceil(max(seconds, 0) * 1000) if seconds < _LONGEST_WAIT else _LONGEST_WAIT * 1000)
+    return delay
+
+
 def _within_limit(
     code: grpc.StatusCode, message: str, details: Sequence[Message], failure: GenerationFailure | None
 ) -> status_pb2.Status:
-    """Pack the details, leaving out the oldest attempts, then the last failures, then the last violations."""
+    """Pack the details, leaving out the oldest attempts, then the last failures, then the last violations.
+
+    ErrorInfo and RetryInfo always fit: their parts are short.
+    """
     last = generation_failure_message(failure) if failure else None
+    bad = next((detail for detail in details if isinstance(detail, error_details_pb2.BadRequest)), None)
     while True:
-        packed = [any_pb2.Any() for _ in range(len(details) + (last is not None))]
-        for slot, detail in zip(packed, [*details, *([last] if last else [])], strict=True):
-            slot.Pack(detail)
-        status = status_pb2.Status(code=code.value[0], message=message, details=packed)
+        kept = [detail for detail in details if detail is not bad or bad.field_violations]
+        status = _packed(code, message, [*kept, *([last] if last else [])])
         if status.ByteSize() <= MAX_DETAILS_BYTES:
             return status
         if last is not None and len(last.attempts) > 1:
             del last.attempts[0]
         elif last is not None and last.failures:
             del last.failures[-1]
-        elif bad := next((detail for detail in details if isinstance(detail, error_details_pb2.BadRequest)), None):
+        elif bad is not None and bad.field_violations:
             del bad.field_violations[-1]
-            if not bad.field_violations:
-                return status_pb2.Status(code=code.value[0], message=message, details=packed[:1])
+        elif last is not None and last.attempts:
+            del last.attempts[0]
         else:
-            return status_pb2.Status(code=code.value[0], message=message, details=packed[:1])
+            return _packed(code, message, kept)
+
+
+def _packed(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> status_pb2.Status:
+    packed = [any_pb2.Any() for _ in details]
+    for slot, detail in zip(packed, details, strict=True):
+        slot.Pack(detail)
+    return status_pb2.Status(code=code.value[0], message=message, details=packed)
 
 
 def _cut(message: str) -> str:
-    """Shorten a message so that it fits its header, where every non-ASCII byte takes three."""
+    """Shorten a message so that it fits its header, where every byte that is not ASCII takes three."""
+    message = text(message, MAX_MESSAGE_BYTES)
     while len(quote(message)) > MAX_MESSAGE_BYTES:
         message = message[: len(message) * 9 // 10]
     return message

@@ -91,12 +91,16 @@ class MemoryStore:
         return kept.image, kept.data
 
     def delivered(self, image_id: str) -> None:
-        """Note that the image may go when room is short."""
+        """Note that the image may go when room is short, which it may be already."""
         kept = self._kept.get(image_id)
         if kept is not None and not kept.delivered:
-            kept.delivered = True
-            self.undelivered -= 1
-            self._undelivered_bytes -= kept.image.size_bytes
+            self._count_as_delivered(kept)
+            self._make_room()
+
+    def _count_as_delivered(self, kept: _Kept) -> None:
+        kept.delivered = True
+        self.undelivered -= 1
+        self._undelivered_bytes -= kept.image.size_bytes
 
     def _make_room(self) -> None:
         """Let delivered images go, oldest first, until all fits."""
@@ -108,9 +112,10 @@ class MemoryStore:
                 return
 
     def _drop(self, image_id: str) -> None:
-        self.delivered(image_id)
         kept = self._kept.pop(image_id)
         kept.timer.cancel()
+        if not kept.delivered:
+            self._count_as_delivered(kept)
         self.kept_bytes -= kept.image.size_bytes
 
     def close(self) -> None:

@@ -10,11 +10,6 @@ from imagegen import AsyncClient, Client
 from tests.unit.client.fake_server import FakeServer, in_thread
 
 
-@pytest.fixture(autouse=True)
-def _no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("IMAGEGEN_ADDRESS", raising=False)
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
     """A scripted server in the test's own event loop."""

@@ -250,8 +250,8 @@ def test_no_trailers_can_break_the_reading(details: bytes, plain: bytes, code: g
         ("imagegen-billed", plain.decode("latin-1")),
     )
 
-    error = error_from_rpc(grpc.aio.AioRpcError(code, trailing_metadata=trailers))
+    error = error_from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailers))
 
     assert error.code is code
     assert error.billed in {"no", "unknown", "yes"}
-    assert error_from_rpc(grpc.aio.AioRpcError(code)).message == ""
+    assert error_from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())).message == ""

@@ -51,7 +51,7 @@ def test_the_two_faces_agree() -> None:
 
 def test_readme_examples_are_python() -> None:
     """Every Python block of the README parses, and names that it imports from imagegen exist."""
-    readme = (Path(imagegen.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "clients" / "python" / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
 
     assert blocks

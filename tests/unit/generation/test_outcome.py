@@ -9,7 +9,7 @@ from imagegen_server.domain.result import Cost, Usage, Warning, WarningReason
 from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
 
-from tests.support.generation import Workshop, able, drawing, events_of, workshop
+from tests.support.generation import CALLER, Workshop, able, drawing, events_of, workshop
 from tests.support.pictures import png
 
 FREE = ImageError(Reason.RATE_LIMITED, "slow down", retry_after=3.0)
@@ -161,7 +161,7 @@ async def test_the_result_repeats_what_the_start_said() -> None:
     """Ids, model and warnings are those of the generation."""
     shop = requests(image())
     note = Warning("#9", WarningReason.UNKNOWN_FIELD, "new")
-    generation = await shop.engine.open(await shop.engine.planner.plan(drawing(seed=0), (), [note]), "me", 0, None)
+    generation = await shop.engine.open(drawing(seed=0), CALLER, None, warnings=[note])
     with generation.reading():
         shop.engine.launch(generation)
         last = (await events_of(generation))[-1]

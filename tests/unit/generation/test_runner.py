@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 import structlog
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, Progress, ProviderEvent
+from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, ProviderEvent
 from imagegen_server.domain.image import ImageFacts
 from imagegen_server.domain.result import AttemptOutcome, StoredImage
 from imagegen_server.domain.task import Task
@@ -17,23 +17,9 @@ from imagegen_server.providers.base import Call
 
 from tests.support.generation import able, drawing, events_of, until, workshop, yielding
 from tests.support.pictures import png
+from tests.support.provider import first_only, never
 
 STOP = ImageError(Reason.CANCELLED, "stopped by the test")
-
-
-async def one_then_never(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-    """Finish the first picture, and never the others."""
-    call.accepted("req-1")
-    yield Complete(0, png())
-    await asyncio.Event().wait()
-
-
-async def never(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-    """Take the task on, and finish nothing."""
-    call.accepted("req-1")
-    yield Progress()
-    await asyncio.Event().wait()
-    yield Complete(0, png())
 
 
 @pytest.fixture
@@ -45,7 +31,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> float:
 
 async def test_stop_keeps_what_is_finished() -> None:
     """Stopped after one image of three: a result with this one, and CANCELLED failures for the others."""
-    shop = workshop(one_then_never)
+    shop = workshop(first_only)
     generation = await shop.open(drawing(count=3))
     with generation.reading():
         shop.engine.launch(generation)
@@ -65,10 +51,10 @@ async def test_stop_keeps_what_is_finished() -> None:
 async def test_stop_without_an_image_is_cancelled() -> None:
     """Nothing being finished, the call is CANCELLED and may be billed; the provider's generator is closed."""
     shop = workshop(never)
-    generation = await shop.open()
+    generation = await shop.open(drawing(preview_count=1))
     with generation.reading():
         shop.engine.launch(generation)
-        await until(generation, Progress)
+        await until(generation, PreviewShown)
         generation.stop(STOP)
         events = await events_of(generation)
 
@@ -96,7 +82,7 @@ async def test_stop_before_the_start_calls_nobody() -> None:
 
 async def test_when_the_last_reader_leaves_the_generation_is_stopped() -> None:
     """One of two readers leaving changes nothing; the second one ends it, and all that was held is given back."""
-    shop = workshop(one_then_never)
+    shop = workshop(first_only)
     generation = await shop.open(drawing(count=2))
     with generation.reading():
         with generation.reading():
@@ -112,7 +98,7 @@ async def test_when_the_last_reader_leaves_the_generation_is_stopped() -> None:
 
 async def test_the_deadline_keeps_what_is_finished(short: float) -> None:
     """Shortly before the caller's deadline a call with one finished image of two is OK, the other one TIMEOUT."""
-    result = await workshop(one_then_never).result(drawing(count=2), time_left=short)
+    result = await workshop(first_only).result(drawing(count=2), time_left=short)
 
     assert [image.index for image in result.images] == [0]
     assert [failure.error.reason for failure in result.failures] == [Reason.TIMEOUT]
@@ -130,7 +116,7 @@ async def test_the_deadline_without_an_image_is_a_timeout(short: float) -> None:
 
 async def test_the_providers_timeout_keeps_what_is_finished() -> None:
     """The configured timeout ends an attempt as the deadline would."""
-    shop = workshop(one_then_never, timeout=0.05)
+    shop = workshop(first_only, timeout=0.05)
 
     result = await shop.result(drawing(count=2))
 

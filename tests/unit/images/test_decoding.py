@@ -35,6 +35,13 @@ def test_the_types_of_the_api_are_decoded(kind: str) -> None:
     assert decode(_file(Image.new("RGB", (7, 5), "red"), kind)).size == (7, 5)
 
 
+def test_sixteen_bits_become_eight() -> None:
+    """Scaled, not clipped: half bright stays half bright."""
+    image = Image.frombytes("I;16", (3, 1), b"\0\0\0\x80\xff\xff")
+
+    assert [*decode(_file(image, "PNG")).tobytes()] == [0, 128, 255]
+
+
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "AVIF", "ICO"])
 def test_no_other_parser_is_reached(kind: str) -> None:
     """Types beyond the API are refused, however well Pillow knows them."""

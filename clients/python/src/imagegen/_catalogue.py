@@ -111,12 +111,8 @@ class AsyncModelList:
         """
         request = model_service_pb2.ListModelsRequest(provider=self._provider)
         while True:
-            page = await answer(
-                self._connection.models.ListModels(
-                    request, metadata=self._connection.metadata, timeout=self._connection.timeout(self._timeout)
-                ),
-                free=True,
-            )
+            call = self._connection.call(self._connection.models.ListModels, request, self._timeout)
+            page = await answer(call, free=True)
             self._unreachable = tuple(
                 UnreachableProvider(provider=item.provider, reason=reason_from_number(item.reason))
                 for item in page.unreachable
@@ -134,14 +130,8 @@ async def get_model(connection: Connection, name: str, limit: float | None) -> M
     Raises:
         ImageGenError: MODEL_NOT_FOUND, PROVIDER_NOT_CONFIGURED, or the server could not be asked.
     """
-    found = await answer(
-        connection.models.GetModel(
-            model_service_pb2.GetModelRequest(model=name),
-            metadata=connection.metadata,
-            timeout=connection.timeout(limit),
-        ),
-        free=True,
-    )
+    request = model_service_pb2.GetModelRequest(model=name)
+    found = await answer(connection.call(connection.models.GetModel, request, limit), free=True)
     return _model_from_proto(found.model)
 
 

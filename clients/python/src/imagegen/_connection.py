@@ -7,12 +7,14 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 
 from imagegen._authorization import authorization, authorization_interceptors
 from imagegen._image import MAX_IMAGE_BYTES
@@ -22,6 +24,8 @@ from imagegen.v1 import image_service_pb2, image_service_pb2_grpc, model_service
 if TYPE_CHECKING:
     from imagegen.v1.image_service_pb2_grpc import ImageServiceAsyncStub
     from imagegen.v1.model_service_pb2_grpc import ModelServiceAsyncStub
+
+_CallT = TypeVar("_CallT", bound=grpc.aio.Call)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 """Where a server listens that was started without configuration."""
@@ -64,26 +68,28 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._open_channel: grpc.aio.Channel | None = None
+        self._calls: weakref.WeakSet[grpc.aio.Call] = weakref.WeakSet()
         self._closed = False
 
     @property
-    def metadata(self) -> Sequence[tuple[str, str]]:
-        """What every call carries. Holds the token: never to be shown."""
-        return authorization(self._token)
-
-    @property
     def images(self) -> ImageServiceAsyncStub:
-        """The image service; calls need `metadata`."""
+        """The image service, for `call`."""
         return image_service_pb2_grpc.ImageServiceStub(self._core())
 
     @property
     def models(self) -> ModelServiceAsyncStub:
-        """The model service; calls need `metadata`."""
+        """The model service, for `call`."""
         return model_service_pb2_grpc.ModelServiceStub(self._core())
 
     def timeout(self, given: float | None) -> float | None:
         """Seconds for a call: its own limit, else the client's, else none."""
         return self._timeout if given is None else given
+
+    def call(self, method: Callable[..., _CallT], request: Message, limit: float | None) -> _CallT:
+        """Begin a call of a method of `images` or `models`, with the token, within `limit` seconds."""
+        call = method(request, metadata=authorization(self._token), timeout=self.timeout(limit))
+        self._calls.add(call)
+        return call
 
     def open_channel(self) -> grpc.aio.Channel:
         """A channel for stubs of the user's own: every call on it carries the token by itself."""
@@ -98,6 +104,9 @@ class Connection:
     async def close(self) -> None:
         """End every call and the connection. More than once is fine."""
         self._closed = True
+        # Older versions of grpc do not find every call that they should end here, and its reader would wait for ever.
+        for call in list(self._calls):
+            call.cancel()
         channels = [channel for channel in (self._channel, self._open_channel) if channel is not None]
         self._channel = self._open_channel = None
         for channel in channels:

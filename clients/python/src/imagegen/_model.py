@@ -13,7 +13,7 @@ from imagegen._options import CallSettings, ImageOptions
 from imagegen._params import Params
 from imagegen._request import Wish
 from imagegen._result import ImageResult
-from imagegen._stream import AsyncImageStream, ImageStreamCall
+from imagegen._stream import AsyncImageStream
 
 
 class AsyncImageModel:
@@ -112,9 +112,7 @@ class AsyncImageModel:
 
     def _generate(self, prompt: str, wish: Wish) -> AsyncImageStream:
         request = wish.generate(prompt)
-        call: ImageStreamCall = self._connection.images.StreamGenerate(
-            request, metadata=self._connection.metadata, timeout=self._connection.timeout(wish.timeout)
-        )
+        call = self._connection.call(self._connection.images.StreamGenerate, request, wish.timeout)
         return AsyncImageStream(call, Assembler(chunked=wish.chunked))
 
     def _edit(
@@ -122,7 +120,5 @@ class AsyncImageModel:
     ) -> AsyncImageStream:
         given = [*([] if image is None else [image]), *images]
         request = wish.edit(prompt, given, mask)
-        call: ImageStreamCall = self._connection.images.StreamEdit(
-            request, metadata=self._connection.metadata, timeout=self._connection.timeout(wish.timeout)
-        )
+        call = self._connection.call(self._connection.images.StreamEdit, request, wish.timeout)
         return AsyncImageStream(call, Assembler(chunked=wish.chunked))

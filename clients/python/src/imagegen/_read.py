@@ -75,11 +75,8 @@ class _Reading:
     async def advance(self, limit: float | None) -> None:
         """Read from where the bytes end now to the end of the image."""
         offset = self._run.received if self._run is not None else 0
-        call = self._connection.images.ReadImage(
-            image_service_pb2.ReadImageRequest(image_id=self._image_id, offset=offset),
-            metadata=self._connection.metadata,
-            timeout=limit,
-        )
+        request = image_service_pb2.ReadImageRequest(image_id=self._image_id, offset=offset)
+        call = self._connection.call(self._connection.images.ReadImage, request, limit)
         try:
             while (piece := await receive(call, free=True)) is not None:
                 self._take(piece)

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TypeVar
 
+from imagegen_server.domain.errors import ImageError, Reason
+
 T = TypeVar("T")
 
 
@@ -37,19 +39,34 @@ class Workers:
         """Allow so many threads."""
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="sandbox")
         self._running: set[Stop] = set()
+        self._closed = False
 
     async def run(self, work: Callable[[Stop], T]) -> T:
-        """Do some work in a thread. When cancelled, return at once and let the thread stop at its next check."""
+        """Do some work in a thread. When cancelled, return at once and let the thread stop at its next check.
+
+        :raises ImageError: SHUTTING_DOWN, the threads are being ended
+        """
         stop = Stop()
         self._running.add(stop)
         try:
-            return await asyncio.wrap_future(self._pool.submit(work, stop))
+            if self._closed:
+                raise Stopped
+            return await asyncio.wrap_future(self._pool.submit(_unless_stopped, work, stop))
+        except Stopped:
+            # Only close() stops a work that is still waited for.
+            raise ImageError(Reason.SHUTTING_DOWN, "the server is ending") from None
         finally:
             stop.set()
             self._running.discard(stop)
 
     async def close(self) -> None:
         """Stop all work and end the threads."""
+        self._closed = True
         for stop in self._running:
             stop.set()
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+def _unless_stopped(work: Callable[[Stop], T], stop: Stop) -> T:
+    stop.check()
+    return work(stop)

@@ -5,6 +5,7 @@ import threading
 from contextlib import aclosing
 
 import pytest
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Preview, Progress
 from imagegen_server.domain.task import PixelSize
 from imagegen_server.providers.base import Call
@@ -95,7 +96,7 @@ async def test_work_is_told_to_stop() -> None:
 
 
 async def test_closing_stops_what_still_runs() -> None:
-    """The server does not wait for pictures that nobody will see."""
+    """The server does not wait for pictures when it ends, and the sandbox takes no more."""
     provider = sandbox()
     seen = Seen()
     work = asyncio.create_task(watch(provider, task(size=_LARGE), seen))
@@ -104,9 +105,12 @@ async def test_closing_stops_what_still_runs() -> None:
     clock = asyncio.get_running_loop().time
     start = clock()
     await provider.close()
-    with pytest.raises(Stopped):
+    with pytest.raises(ImageError) as caught:
         await work
+    with pytest.raises(ImageError):
+        await watch(provider, task(), Seen())
 
+    assert Reason.SHUTTING_DOWN is caught.value.reason
     assert clock() - start < 2
 
 

@@ -11,6 +11,7 @@ from imagegen_server.domain.capabilities import PreviewSupport
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.task import Options
 from imagegen_server.providers.sandbox import PROVIDER, SandboxSettings
+from imagegen_server.providers.sandbox.painting.words import read_mood
 from imagegen_server.providers.sandbox.trouble import PARAMS
 
 from tests.unit.providers.sandbox.kit import sandbox, task
@@ -100,3 +101,14 @@ async def test_the_documentation_names_every_model_and_param() -> None:
 
     assert models == named
     assert [name for name in PARAMS if f"`{name}`" not in text] == []
+
+
+def test_the_documentation_lists_words_that_are_known() -> None:
+    """Each of them, and in the plural too."""
+    text = _DOCS.read_text(encoding="utf-8")
+    table = text[text.index("known words") : text.index("Every other word")]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.count("|") == 3 and "---" not in line]
+    words = [word.strip() for row in rows for word in row.split(",")]
+
+    assert len(words) > 100
+    assert [word for word in words if not read_mood(word).words or not read_mood(f"{word}s").words] == []

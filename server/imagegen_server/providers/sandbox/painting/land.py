@@ -48,7 +48,8 @@ class Land:
         if ridge.relief is Relief.MOUNTAINS:
             bend = x + 0.04 * noise.line(x * 5 + 80, 3)
             massif = 0.72 + 0.4 * noise.line(x * 0.9 + 60, 2)
-            shape = massif * (noise.ridges(bend * 2.1 + 3, octaves, 0.5) * 1.3 - 0.05)
+            crests = np.maximum(noise.ridges(bend * 2.0 + 3, octaves, 0.5) * 1.25 - 0.05, 0)
+            shape = massif * crests ** np.float32(0.85)
         elif ridge.relief is Relief.DUNES:
             # A dune rises slowly on the windward side and breaks off at its crest.
             phase = self._dune_phase(x)

@@ -1,0 +1,65 @@
+"""One generation: who reads it, and how it is stopped and ended."""
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import Broken, Finished
+
+from tests.support.generation import workshop
+from tests.support.values import break_off, end
+
+FIRST, SECOND = ImageError(Reason.CANCELLED, "first"), ImageError(Reason.TIMEOUT, "second")
+
+
+async def test_the_first_stop_counts() -> None:
+    """Whatever stops a generation first is the reason; later ones change nothing."""
+    generation = await workshop().open()
+
+    generation.stop(FIRST)
+    generation.stop(SECOND)
+
+    assert generation.stop_error is FIRST
+    assert generation.stopped.is_set()
+
+
+async def test_what_has_ended_cannot_be_stopped() -> None:
+    """A stop that comes too late leaves no trace."""
+    generation = await workshop().open()
+    generation.end(end())
+
+    generation.stop(FIRST)
+
+    assert generation.stop_error is None
+    assert not generation.stopped.is_set()
+
+
+async def test_the_call_is_in_hand_until_it_has_ended_and_nobody_reads() -> None:
+    """The room in the store is given back at the end, the ticket when the last reader has left after it."""
+    for last in (end(), break_off()):
+        shop = workshop()
+        generation = await shop.open()
+        assert isinstance(last, Finished | Broken)
+        with generation.reading():
+            generation.end(last)
+            calls, _, reserved = shop.in_hand
+            assert (calls, reserved) == (1, 0)
+        assert shop.in_hand == (0, 0, 0)
+
+
+async def test_leaving_after_the_end_stops_nothing() -> None:
+    """Readers may go when they have read it all, and others may come after them."""
+    generation = await workshop().open()
+    with generation.reading():
+        generation.end(end())
+    with generation.reading() as log:
+        assert log.ended
+
+    assert generation.stop_error is None
+
+
+async def test_leaving_before_the_end_stops_it() -> None:
+    """The last reader to leave stops it as CANCELLED."""
+    generation = await workshop().open()
+    with generation.reading(), generation.reading():
+        pass
+
+    assert generation.stop_error is not None
+    assert generation.stop_error.reason is Reason.CANCELLED
