@@ -19,6 +19,7 @@ from .status import MAX_VIOLATIONS, status_of
 
 _SERVICES = "/imagegen.v1."
 _LONGEST_FACT = 200
+_IDS = ("generation_id", "request_id")
 _logger = structlog.get_logger("imagegen.call")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -133,7 +134,7 @@ class _CallLine:
         elif isinstance(problem, ImageError):
             error = problem
         else:
-            ids = {key: str(self._facts[key]) for key in ("generation_id", "request_id") if key in self._facts}
+            ids = {key: str(fact) for key, fact in self._facts.items() if key in _IDS}
             error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details", metadata=ids)
             self._facts |= describe_fault(problem)
         code, message, trailers = status_of(error, failure)

@@ -1,7 +1,7 @@
 """From protobuf requests to wishes: every violation and every unknown field, by its path in the request."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from google.protobuf import struct_pb2
@@ -21,6 +21,10 @@ MAX_INPUT_IMAGES = 16
 MAX_WORD_LENGTH = 32
 FIRST_INEXACT_INTEGER = 2**53
 """From here on a double skips integers, so one that arrives may not be the one that was meant."""
+
+_INPUT_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+_MOST_FINDINGS = 100
+"""Findings of one kind that are kept; a request of 65 MB could hold millions."""
 
 _PACKAGE = "imagegen.v1."
 _UNREADABLE = InputImage(b"", ImageFacts(UNRECOGNISED, None, None, alpha=False))
@@ -61,7 +65,7 @@ def decode(request: Request, *, preview_default: int) -> Decoded:
     wrong += _not_yet(request)
     warnings = [
         Warning(path, WarningReason.UNKNOWN_FIELD, "this server is older than your client and does not know this field")
-        for path in _unknown_fields(request, "")
+        for path in _first_distinct(_unknown_fields(request, ""))
     ]
     return Decoded(wish, wrong, warnings)
 
@@ -156,9 +160,12 @@ def _image(source: image_pb2.ImageSource, path: str, wrong: list[Violation]) -> 
         wrong.append(Violation(path, problem))
         return _UNREADABLE
     facts = read_facts(source.data)
-    if facts is None or facts.width is None:
-        what = "is no image" if facts is None else f"is {facts.media_type}, whose size in pixels cannot be read"
-        wrong.append(Violation(f"{path}.data", f"{what}; give a PNG, JPEG, WebP or GIF"))
+    if facts is None or facts.media_type not in _INPUT_TYPES:
+        problem = f"is {facts.media_type if facts else 'no image'}; give a PNG, JPEG, WebP or GIF"
+    elif facts.width is None:
+        problem = f"is {facts.media_type}, but cut short in its header"
+    if facts is None or problem:
+        wrong.append(Violation(f"{path}.data", problem))
         return _UNREADABLE
     metadata = {key: _json_object(struct, f"{path}.metadata.{key}", wrong) for key, struct in source.metadata.items()}
     return InputImage(source.data, facts, metadata)
@@ -180,17 +187,34 @@ def _json(value: struct_pb2.Value, path: str, wrong: list[Violation]) -> JsonVal
             return dict(_json_object(value.struct_value, path, wrong))
         case "list_value":
             return [_json(item, f"{path}[{at}]", wrong) for at, item in enumerate(value.list_value.values)]
+        case None:
+            _find(wrong, path, "has no value; leave it out, or say null")
     return None
 
 
 def _number(number: float, path: str, wrong: list[Violation]) -> int | float:
     if not math.isfinite(number):
-        wrong.append(Violation(path, "is no finite number, and JSON has no other"))
+        _find(wrong, path, "is no finite number, and JSON has no other")
         return 0
     if abs(number) >= FIRST_INEXACT_INTEGER:
-        wrong.append(Violation(path, "is 2^53 or more in magnitude, which a double cannot hold exactly; give a string"))
+        _find(wrong, path, "is 2^53 or more in magnitude, which a double cannot hold exactly; give a string")
         return 0
     return int(number) if number.is_integer() else number
+
+
+def _find(wrong: list[Violation], path: str, description: str) -> None:
+    if len(wrong) < _MOST_FINDINGS:
+        wrong.append(Violation(path, description))
+
+
+def _first_distinct(paths: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for path in paths:
+        if path not in seen:
+            yield path
+            seen.add(path)
+        if len(seen) == _MOST_FINDINGS:
+            return
 
 
 def _unknown_fields(message: Message, path: str) -> Iterator[str]:

@@ -3,15 +3,19 @@
 import base64
 import binascii
 
+import structlog
 from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.fitting import MAX_COUNT
 from imagegen_server.generation.plan import Planner
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .boundary import Context, note
 from .encode import model_message
+
+_logger = structlog.get_logger("imagegen.call")
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
@@ -36,8 +40,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         for entry in entries:
             try:
                 models += [(f"{entry.name}/{model.id}", entry, model) for model in await entry.provider.models()]
-            except ImageError as error:
-                reason = error_reason_pb2.ErrorReason.ValueType(error.reason.value)
+            except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others
+                reason = error_reason_pb2.ErrorReason.ValueType(_reason_of(problem, entry.name).value)
                 unreachable.append(model_service_pb2.UnreachableProvider(provider=entry.name, reason=reason))
         models = sorted((item for item in models if item[0] > after), key=lambda item: item[0])
         page = models[:size]
@@ -73,6 +77,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 f"provider {provider!r} is not configured on this server (configured: {known})",
             )
         return [self._registry.entries[provider]]
+
+
+def _reason_of(problem: Exception, provider: str) -> Reason:
+    if isinstance(problem, ImageError):
+        return problem.reason
+    _logger.error("adapter fault", provider=provider, **describe_fault(problem))
+    return Reason.INTERNAL_ERROR
 
 
 def _to_token(last_name: str) -> str:

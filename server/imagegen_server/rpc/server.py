@@ -102,7 +102,7 @@ class Server:
         await self._server.start()
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        return f"{host}:{port}"
+        return self._settings.listen if self._settings.listen.startswith("unix:") else f"{host}:{port}"
 
     async def say_not_serving(self) -> None:
         """Tell load balancers to send new calls elsewhere."""

@@ -78,20 +78,17 @@ def status_of(error: ImageError, failure: GenerationFailure | None = None) -> tu
     ]
     if error.retry_after is not None and error.reason is not Reason.QUOTA_EXCEEDED:
         details.append(error_details_pb2.RetryInfo(retry_delay=_delay(error.retry_after)))
-    if error.violations:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=text(violation.field, _MAX_DESCRIPTION),
-                        description=text(violation.description, _MAX_DESCRIPTION),
-                    )
-                    for violation in error.violations[:MAX_VIOLATIONS]
-                ]
+    bad = error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(
+                field=text(violation.field, _MAX_DESCRIPTION),
+                description=text(violation.description, _MAX_DESCRIPTION),
             )
-        )
+            for violation in error.violations[:MAX_VIOLATIONS]
+        ]
+    )
     code = code_of(error)
-    status = _within_limit(code, message, details, failure)
+    status = _within_limit(code, message, details, bad, failure)
     return (
         code,
         message,
@@ -111,16 +108,19 @@ def _delay(seconds: float) -> duration_pb2.Duration:
 
 
 def _within_limit(
-    code: grpc.StatusCode, message: str, details: Sequence[Message], failure: GenerationFailure | None
+    code: grpc.StatusCode,
+    message: str,
+    details: Sequence[Message],
+    bad: error_details_pb2.BadRequest,
+    failure: GenerationFailure | None,
 ) -> status_pb2.Status:
     """Pack the details, leaving out the oldest attempts, then the last failures, then the last violations.
 
-    ErrorInfo and RetryInfo always fit: their parts are short.
+    The first `details`, whose parts are short, always fit.
     """
     last = generation_failure_message(failure) if failure else None
-    bad = next((detail for detail in details if isinstance(detail, error_details_pb2.BadRequest)), None)
     while True:
-        kept = [detail for detail in details if detail is not bad or bad.field_violations]
+        kept = [*details, *([bad] if bad.field_violations else [])]
         status = _packed(code, message, [*kept, *([last] if last else [])])
         if status.ByteSize() <= MAX_DETAILS_BYTES:
             return status
@@ -128,12 +128,12 @@ def _within_limit(
             del last.attempts[0]
         elif last is not None and last.failures:
             del last.failures[-1]
-        elif bad is not None and bad.field_violations:
+        elif bad.field_violations:
             del bad.field_violations[-1]
         elif last is not None and last.attempts:
             del last.attempts[0]
         else:
-            return _packed(code, message, kept)
+            return _packed(code, message, details)
 
 
 def _packed(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> status_pb2.Status:

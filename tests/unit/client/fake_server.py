@@ -197,7 +197,7 @@ class FakeServer(
     get_model: GetScript | None = None
     calls: list[Handled] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when a handler was cancelled while it waited."""
+    """Set when a stream's handler was cancelled, wherever it stood: a cancel at its `yield` is a GeneratorExit."""
     address: str = ""
 
     async def __aenter__(self) -> Self:
@@ -216,11 +216,8 @@ class FakeServer(
         await self._server.stop(None)
 
     async def hang(self) -> None:
-        """Wait until the call is cancelled, and tell."""
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.cancelled.set()
+        """Wait until the call is cancelled."""
+        await asyncio.get_running_loop().create_future()
 
     async def saw_cancel(self) -> bool:
         """Whether a hanging call is cancelled soon."""
@@ -231,6 +228,14 @@ class FakeServer(
         """The call that came last."""
         return self.calls[-1]
 
+    @contextmanager
+    def _telling_of_cancel(self) -> Iterator[None]:
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled.set()
+            raise
+
     def _note(self, method: str, request: Message, context: Context) -> None:
         metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
         self.calls.append(Handled(method, request, metadata, context.time_remaining()))
@@ -240,14 +245,16 @@ class FakeServer(
     ) -> AsyncIterator[Event]:
         """Play the script."""
         self._note("StreamGenerate", request, context)
-        async for event in self.stream(request, context):
-            yield event
+        with self._telling_of_cancel():
+            async for event in self.stream(request, context):
+                yield event
 
     async def StreamEdit(self, request: image_service_pb2.EditRequest, context: Context) -> AsyncIterator[Event]:
         """Play the script."""
         self._note("StreamEdit", request, context)
-        async for event in self.stream(request, context):
-            yield event
+        with self._telling_of_cancel():
+            async for event in self.stream(request, context):
+                yield event
 
     async def ReadImage(
         self, request: image_service_pb2.ReadImageRequest, context: Context
@@ -255,8 +262,9 @@ class FakeServer(
         """Play the script."""
         self._note("ReadImage", request, context)
         assert self.read is not None
-        async for piece in self.read(request, context):
-            yield piece
+        with self._telling_of_cancel():
+            async for piece in self.read(request, context):
+                yield piece
 
     async def ListModels(
         self, request: model_service_pb2.ListModelsRequest, context: Context

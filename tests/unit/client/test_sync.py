@@ -257,6 +257,39 @@ def test_interrupt_reaches_the_server(thread_server: FakeServer, call: str) -> N
         assert process.wait(10) == 77
 
 
+def test_interrupt_that_another_thread_took(thread_server: FakeServer) -> None:
+    """A signal whose handler ran in another thread, so that it wakes nobody, still ends the call."""
+    asked = hang(thread_server)
+    program = """
+        import signal, sys, threading
+        from imagegen import Client
+
+        def interrupt():
+            sys.stdin.readline()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+        other = threading.Thread(target=interrupt)
+        other.start()
+        with Client(sys.argv[1]) as client:
+            try:
+                client.generate("sandbox/scene", "a cat")
+            except KeyboardInterrupt:
+                sys.exit(77)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), thread_server.address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        assert asked.wait(30)
+        assert process.stdin is not None
+        process.stdin.write("now\n")
+        process.stdin.flush()
+        try:
+            assert thread_server.cancelled.wait(10)
+            assert process.wait(10) == 77
+        finally:
+            process.kill()
+
+
 def test_program_that_forgets_to_close_ends(thread_server: FakeServer) -> None:
     """A client that is open when the program ends keeps it neither waiting nor noisy, and its calls are cancelled."""
     hang(thread_server)

@@ -6,10 +6,13 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
+
+# A wait without limit does not notice a signal that comes just before it or to another thread, so it is begun anew.
+_SIGNAL_SECONDS: Final = 0.1
 
 # How long an interrupted call is given to tell the server; it takes a millisecond unless the loop is stuck.
 _CANCEL_SECONDS: Final = 1.0
@@ -21,11 +24,13 @@ class LoopThread:
     def __init__(self) -> None:
         """Start the thread."""
         started: Future[_Running] = Future()
-        thread = threading.Thread(target=asyncio.run, args=(_serve(started),), name="imagegen-client", daemon=True)
-        thread.start()
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(_serve(started),), name="imagegen-client", daemon=True
+        )
+        self._thread.start()
         self._loop, stop = started.result()
         # Also runs at interpreter exit, where a loop at work would be torn down under its calls.
-        self._close = weakref.finalize(self, _close, self._loop, stop, thread)
+        self._close = weakref.finalize(self, _close, self._loop, stop, self._thread)
 
     @property
     def running(self) -> bool:
@@ -44,12 +49,19 @@ class LoopThread:
         ended = threading.Event()
         future = asyncio.run_coroutine_threadsafe(_telling(work, ended), self._loop)
         try:
+            self._wait(future)
             return future.result()
         except BaseException:
             if not future.done():
                 future.cancel()
                 ended.wait(_CANCEL_SECONDS)
             raise
+
+    def _wait(self, future: Future[_T]) -> None:
+        """Wait for the end, noticing signals and the end of the thread."""
+        while not wait([future], timeout=_SIGNAL_SECONDS).done:
+            if not self._thread.is_alive():
+                raise RuntimeError("the client is closed")
 
     def call(self, function: Callable[[], _T]) -> _T:
         """Call a function that needs a running event loop."""

@@ -17,11 +17,14 @@ from .painting.words import read_mood
 from .spoiling import padded_png
 from .workers import Stop
 
-_COARSEST = 8
+_COARSEST = 32
 """The first preview has so many times fewer pixels a side than the picture."""
 
 _SKETCH_PIXELS = 1024 * 1024
 """A larger picture is painted at this size first, so that its coarse previews do not wait for it."""
+
+_WIDEST = 8.0
+"""Width to height; a wider picture is this one, stretched, or there would be no end of houses and stars."""
 
 _SHORTEST_SIDE = 48
 """Of what is painted, in pixels."""
@@ -42,6 +45,11 @@ class Drawing:
         self._seed = seed
         self._image: Image.Image | None = None
         self._sketch: Image.Image | None = None
+
+    @property
+    def _aspect(self) -> float:
+        size = self._order.size
+        return min(size.width / size.height, _WIDEST)
 
     @property
     def words(self) -> list[str]:
@@ -90,7 +98,7 @@ class Drawing:
         if order.quality == "high" and width * height <= _MOST_PIXELS_FINE:
             times = max(times, 2)
         grain = order.quality != "low"
-        frame = Frame(width * times, height * times, order.size.width / order.size.height, _DETAIL[order.quality])
+        frame = Frame(width * times, height * times, self._aspect, _DETAIL[order.quality])
         if self._original is None:
             image = paint(frame, self._scene, stop.check, transparent=order.transparent, grain=grain)
         elif self._original.is_masked:
@@ -117,4 +125,4 @@ class Drawing:
         palette = palette_of(mood)
         if self._original is not None:
             palette = self._original.bend(palette)
-        return compose(mood, palette, self._seed, order.size.width / order.size.height)
+        return compose(mood, palette, self._seed, self._aspect)

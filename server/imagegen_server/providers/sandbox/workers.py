@@ -46,15 +46,15 @@ class Workers:
 
         :raises ImageError: SHUTTING_DOWN, the threads are being ended
         """
+        if self._closed:
+            raise _ending()
         stop = Stop()
         self._running.add(stop)
         try:
-            if self._closed:
-                raise Stopped
             return await asyncio.wrap_future(self._pool.submit(_unless_stopped, work, stop))
         except Stopped:
             # Only close() stops a work that is still waited for.
-            raise ImageError(Reason.SHUTTING_DOWN, "the server is ending") from None
+            raise _ending() from None
         finally:
             stop.set()
             self._running.discard(stop)
@@ -65,6 +65,10 @@ class Workers:
         for stop in self._running:
             stop.set()
         await asyncio.to_thread(self._pool.shutdown)
+
+
+def _ending() -> ImageError:
+    return ImageError(Reason.SHUTTING_DOWN, "the server is ending")
 
 
 def _unless_stopped(work: Callable[[Stop], T], stop: Stop) -> T:

@@ -66,7 +66,8 @@ class Land:
             inward = x / np.float32(scene.aspect) if ridge.side < 0 else 1 - x / np.float32(scene.aspect)
             end = 0.34 + 0.3 * (1 - ridge.near)
             shape = shape * (1 - smoothstep(inward, end * 0.35, end + 0.18)) - 0.04 * smoothstep(inward, end, end + 0.2)
-        return (np.float32(ridge.foot) - np.float32(ridge.height) * shape).astype(np.float32)
+        outline: Floats = ridge.foot - ridge.height * shape
+        return outline.astype(np.float32)
 
     def _dune_phase(self, x: Floats) -> Floats:
         """Where on its dune a place is: 0 to 0.7 is the windward slope, then the lee."""

@@ -70,7 +70,7 @@ def palette_of(mood: Mood) -> Palette:
         land = _tinted(palette.land, mood.ground, 0.85)
         haze = _tinted(palette.haze, mood.ground, 0.22)
         # Daylight shows the colour of the ground itself, moonlight that of snow only.
-        shown = 0.5 * max(float(luminance(palette.upper)), 0.6 * (float(luminance(mood.ground)) - 0.2))
+        shown = 0.5 * max(float(luminance(palette.upper)), 1.1 * float(luminance(mood.ground)) - 0.25)
         palette = replace(palette, haze=haze, land=np.clip(mix(land, mood.ground, shown), 0, 1))
     return palette
 

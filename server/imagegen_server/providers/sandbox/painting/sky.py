@@ -128,14 +128,14 @@ class Sky:
         noise = Noise(stream(scene.seed, "aurora"))
         for band, paint in enumerate(("#5cf2a6", "#59d6e8", "#9a7cf0")):
             wander = noise.line(columns * 1.3 + 31 * band, 4)
-            edge = np.float32(scene.horizon) * (0.62 - 0.16 * band + wander * 0.3)
+            edge = np.float32(scene.horizon) * (0.7 - 0.15 * band + wander * 0.25)
             rays = 0.55 + 0.45 * noise.line(columns * 16 + wander * 8 + 5 * band, 3, 0.6)
             rise = edge[None, :] - rows[:, None]
             curtain = smoothstep(rise, -0.012, 0.02) * np.exp(-np.maximum(rise, 0) * (7 + 2 * band))
-            reach = smoothstep(noise.line(columns * 0.9 + 17 + 9 * band, 2), -0.35, 0.3)
+            reach = smoothstep(noise.line(columns * 0.9 + 17 + 9 * band, 2), -0.6, 0.2)
             light = np.array([int(paint[at : at + 2], 16) / 255 for at in (1, 3, 5)], np.float32)
             add_light(
-                pixels, light, (curtain * (rays * reach)[None, :] * np.float32(0.62 - 0.12 * band)).astype(np.float32)
+                pixels, light, (curtain * (rays * reach)[None, :] * np.float32(0.8 - 0.15 * band)).astype(np.float32)
             )
 
     def _scatter_stars(self) -> Lights:

@@ -72,7 +72,7 @@ LEXICON = {
     "fog foggy mist misty haze hazy": _Meaning("", (Motif.FOG,)),
     "snow snowy": _Meaning("", (Motif.SNOWCAPS, Motif.SNOWFALL), ground="#aebccb"),
     "winter ice icy frozen arctic": _Meaning("", (Motif.SNOWCAPS,), ground="#a9bccd", tint=("#9db4d0", 0.2)),
-    "aurora borealis": _Meaning("night", (Motif.AURORA, Motif.STARS)),
+    "aurora borealis": _Meaning("night", (Motif.AURORA, Motif.STARS, Motif.CLEAR)),
     "mountain alps alpine peak summit": _Meaning("", (Motif.MOUNTAINS,)),
     "hill hills valley meadow field moor": _Meaning("", (Motif.HILLS,), ground="#3f5b33"),
     "forest wood woods woodland pine fir jungle tree": _Meaning("", (Motif.HILLS, Motif.TREES), ground="#1f3d33"),
