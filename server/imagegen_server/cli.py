@@ -14,10 +14,14 @@ from .telemetry.logs import configure_logs
 
 _USAGE_ERROR = 2
 _FAILED = 1
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 1 if serving failed, 2 if what was asked for is wrong."""
+    """Run the command; returns the exit status.
+
+    0 done, 1 serving failed, 2 what was asked for is wrong, 130 interrupted twice.
+    """
     options = _parser().parse_args(arguments)
     try:
         if options.command == "providers":
@@ -36,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as problem:
         print(f"imagegen-server: {problem}", file=sys.stderr)
         return _FAILED
+    except KeyboardInterrupt:
+        # The second Ctrl-C, which does not wait for the drain.
+        return _INTERRUPTED
     return 0
 
 

@@ -5,15 +5,17 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from .providers.base import ProviderType
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_LARGEST_PORT = 65535
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -124,7 +126,10 @@ def load_config(
         read = _File(**given)
     except ValidationError as problem:
         raise ConfigError(_explain(problem)) from None
+    except SettingsError as problem:
+        raise ConfigError(f"environment: {problem}; write one variable for each key") from None
     server = read.server.model_copy(update={"listen": listen}) if listen else read.server
+    _check_address(server.listen)
     _require_safe_address(server, said_again=allow_insecure)
     tables = dict(read.providers)
     if is_loopback(server.listen):
@@ -137,9 +142,25 @@ def load_config(
 
 
 def is_loopback(listen: str) -> bool:
-    """Tell whether an address reaches this machine only."""
+    """Tell whether an address reaches this machine only. A name other than localhost may lead anywhere."""
+    if listen.startswith("unix:"):
+        return True
     host = listen.rpartition(":")[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.") or listen.startswith("unix:")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_address(listen: str) -> None:
+    if listen.startswith("unix:"):
+        return
+    host, colon, port = listen.rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) <= _LARGEST_PORT):
+        raise ConfigError(
+            f'server.listen: {listen!r} is no address; write "127.0.0.1:50051", "[::1]:50051" (port 0 = any free one) '
+            'or "unix:/path"'
+        )
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -180,6 +201,8 @@ def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
 
 def _provider(name: str, table: _ProviderTable, types: Mapping[str, ProviderType[Any]]) -> ProviderConfig:
     key = f"providers.{name}"
+    if "/" in name or not name:
+        raise ConfigError(f"{key}: a provider's name has no slash, because a model's name is provider/model")
     kind = types.get(table.type or name)
     if kind is None:
         known = ", ".join(sorted(types)) or "none"

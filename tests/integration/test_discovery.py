@@ -103,7 +103,11 @@ async def test_health_has_a_name_for_each_service_and_provider() -> None:
         answers = [await health.Check(health_pb2.HealthCheckRequest(service=name)) for name in names]
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await health.Check(health_pb2.HealthCheckRequest(service="provider/other"))
+        listed = (await health.List(health_pb2.HealthListRequest())).statuses
 
+        assert {name: answer.status for name, answer in listed.items()} == dict.fromkeys(
+            names, health_pb2.HealthCheckResponse.SERVING
+        )
         assert {answer.status for answer in answers} == {health_pb2.HealthCheckResponse.SERVING}
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 

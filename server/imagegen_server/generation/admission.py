@@ -34,7 +34,7 @@ class Ticket:
 
         :raises ImageError: SERVER_BUSY with a wait
         """
-        self._admission.require_room(size)
+        self._admission.require_room(size, held=self._size)
         self.add(size)
 
     def add(self, size: int) -> None:
@@ -71,17 +71,20 @@ class Admission:
                 f"{self.calls} calls are in hand, as many as this server takes",
                 retry_after=_RETRY_SECONDS,
             )
-        self.require_room(size)
+        self.require_room(size, held=0)
         self.calls += 1
         self.bytes_in_flight += size
         return Ticket(self, size)
 
-    def require_room(self, size: int) -> None:
-        """See that `size` more bytes fit.
+    def require_room(self, size: int, *, held: int) -> None:
+        """See that `size` more bytes fit, for a call that holds `held` already.
+
+        A call alone always fits: refusing it with a wait would refuse it for ever.
 
         :raises ImageError: SERVER_BUSY with a wait
         """
-        if self.bytes_in_flight + size > self._settings.max_bytes_in_flight:
+        alone = self.bytes_in_flight == held
+        if not alone and self.bytes_in_flight + size > self._settings.max_bytes_in_flight:
             raise ImageError(
                 Reason.SERVER_BUSY,
                 f"{self.bytes_in_flight} bytes of images are in flight and this call may need {size} more; "

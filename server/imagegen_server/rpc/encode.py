@@ -39,7 +39,9 @@ _METADATA_KEYS = (
     "generation_id",
     "request_id",
 )
-_MAX_METADATA_BYTES = 200
+MAX_METADATA_BYTES = 200
+MAX_MESSAGE_BYTES = 1000
+"""Of an error, for people; what providers say beyond that is noise."""
 
 
 def result_message(result: ImageResult, data: Mapping[str, bytes] | None = None) -> image_pb2.ImageResult:
@@ -101,7 +103,7 @@ def failure_message(failure: Failure, generation_id: str, request_id: str) -> im
     return image_pb2.ImageFailure(
         index=failure.index,
         reason=error_reason_pb2.ErrorReason.ValueType(error.reason.value),
-        message=text(error.message),
+        message=text(error.message, MAX_MESSAGE_BYTES),
         billed=image_pb2.Billed.ValueType(error.billed.value),
         metadata=error_metadata(error, generation_id, request_id),
     )
@@ -110,7 +112,7 @@ def failure_message(failure: Failure, generation_id: str, request_id: str) -> im
 def error_metadata(error: ImageError, generation_id: str = "", request_id: str = "") -> dict[str, str]:
     """Write what is known of an error: the keys of the contract, each value short enough to travel in a header."""
     facts = {"generation_id": generation_id, "request_id": request_id} | error.facts()
-    return {key: text(facts[key], _MAX_METADATA_BYTES) for key in _METADATA_KEYS if facts.get(key)}
+    return {key: text(facts[key], MAX_METADATA_BYTES) for key in _METADATA_KEYS if facts.get(key)}
 
 
 def text(value: str, most_bytes: int | None = None) -> str:
@@ -215,7 +217,7 @@ def _attempt(attempt: Attempt) -> image_pb2.Attempt:
         billed=image_pb2.Billed.ValueType(attempt.billed.value),
         reason=error_reason_pb2.ErrorReason.ValueType(attempt.reason.value if attempt.reason else 0),
         http_status=_whole(attempt.http_status),
-        provider_request_id=text(attempt.provider_request_id),
+        provider_request_id=text(attempt.provider_request_id, MAX_METADATA_BYTES),
     )
     message.start_time.FromDatetime(attempt.start_time)
     message.duration.FromNanoseconds(int(attempt.duration * _NANOS))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -43,14 +44,26 @@ def _options(settings: ListenSettings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.http2.max_ping_strikes", 0),
         # Find out within a minute that a client has vanished without a word.
-        ("grpc.keepalive_time_ms", 40_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
     ]
 
 
 def health_name(provider: str) -> str:
     """Make the name under which a provider's health can be asked for."""
     return f"provider/{provider}"
+
+
+class _Health(health_aio.HealthServicer):  # type: ignore[misc]  # comes without types
+    """Adds List, which grpcio-health-checking declares and does not answer for grpc.aio."""
+
+    async def List(
+        self,
+        _request: health_pb2.HealthListRequest,
+        _context: "grpc.aio.ServicerContext[Any, Any]",
+    ) -> health_pb2.HealthListResponse:
+        statuses = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)
 
 
 class Server:
@@ -62,7 +75,7 @@ class Server:
         """Register the services."""
         self._settings = settings
         self._server = grpc.aio.server(options=_options(settings), interceptors=[Boundary(settings.slow_reader)])
-        self._health = health_aio.HealthServicer()
+        self._health = _Health()
         self._names = ["", *SERVICES, *(health_name(provider) for provider in providers)]
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._server)

@@ -12,12 +12,11 @@ from google.rpc import error_details_pb2, status_pb2
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.result import GenerationFailure
 
-from .encode import error_metadata, generation_failure_message, text
+from .encode import MAX_MESSAGE_BYTES, error_metadata, generation_failure_message, text
 
 DOMAIN = "imagegen"
 MAX_DETAILS_BYTES = 4096
 """From about 8 KB of trailers on, clients randomly see RESOURCE_EXHAUSTED instead of the error."""
-MAX_MESSAGE_BYTES = 1000
 MAX_VIOLATIONS = 20
 _MAX_DESCRIPTION = 120
 _LONGEST_WAIT = 24 * 60 * 60

@@ -51,6 +51,8 @@ class MemoryStore:
 
     async def reserve(self, size: int) -> Reservation:
         """Keep room for `size` bytes, letting delivered images go for it."""
+        # What is more than the whole store is taken when it is empty: a wait would be for ever.
+        size = min(size, self._settings.max_bytes)
         if self._undelivered_bytes + self.reserved_bytes + size > self._settings.max_bytes:
             raise ImageError(
                 Reason.SERVER_BUSY,

@@ -174,13 +174,12 @@ def test_what_is_done_is_taken(fields: dict[str, Any]) -> None:
 
 def unknown(number: int, value: int = 1) -> bytes:
     """Encode a field that this server does not know."""
-    tag, out = number << 3, bytearray()
-    for item in (tag, value):
-        while item > 127:
-            out.append(item & 127 | 128)
-            item >>= 7
-        out.append(item)
-    return bytes(out)
+    return varint(number << 3) + varint(value)
+
+
+def varint(value: int) -> bytes:
+    """Encode a number as the wire does."""
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
 
 
 def test_unknown_fields_are_told_by_number_and_path() -> None:

@@ -20,8 +20,10 @@ json_values = st.recursive(
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(-(2.0**53), 2.0**53, exclude_min=True, exclude_max=True)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4)
+    ),
     max_leaves=15,
 )
 json_objects = st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), json_values, max_size=5)
@@ -50,7 +52,7 @@ def same(given: Any, read: Any) -> bool:
     if isinstance(given, dict):
         return isinstance(read, dict) and given.keys() == read.keys() and all(same(given[k], read[k]) for k in given)
     if isinstance(given, list):
-        return isinstance(read, list) and len(given) == len(read) and all(map(same, given, read, strict=True))
+        return isinstance(read, list) and len(given) == len(read) and all(map(same, given, read))
     if isinstance(given, float) and given.is_integer():
         return type(read) is int and given == read
     return type(given) is type(read) and given == read

@@ -137,8 +137,7 @@ const (
 	ErrorReason_ERROR_REASON_CALLER_LIMIT_EXCEEDED ErrorReason = 27
 	// This server has as many calls or bytes in hand as it may.
 	// Code: RESOURCE_EXHAUSTED. Billed: no. Try again: after RetryInfo.
-	// Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"model": "openai/gpt-image-2",
-	// "billed": "no"}}
+	// Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"billed": "no"}}
 	ErrorReason_ERROR_REASON_SERVER_BUSY ErrorReason = 28
 	// This server process is ending and takes no new work.
 	// Code: UNAVAILABLE. Billed: no. Try again: at once, elsewhere.

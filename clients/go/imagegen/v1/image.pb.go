@@ -560,8 +560,8 @@ type Image struct {
 	// Good for ReadImage and as ImageSource.image_id until expire_time, for the caller who asked for the image and
 	// nobody else. Set on every finished image and upload; empty on previews.
 	ImageId string `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	// When the server forgets the bytes. Sooner only when memory is short and they were already delivered whole;
-	// never before they were. Unset on previews.
+	// When the server forgets the bytes. An image that was delivered whole may be forgotten sooner when memory is short;
+	// one that nobody has received is kept until this time. Unset on previews.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// Read from the bytes: "image/png", "image/jpeg", "image/webp", ... "application/octet-stream" = not recognised.
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
@@ -574,7 +574,6 @@ type Image struct {
 	// SHA-256 of the whole image, 64 lowercase hex digits. Empty on previews.
 	Sha256 string `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// The whole image. Empty when the bytes travel as chunks or wait for ReadImage.
-	// Numbers 8 to 14 are free for facts, so that the bytes stay last in every JSON printer.
 	Data          []byte `protobuf:"bytes,15,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -14,7 +14,7 @@ from .painting.frame import Frame
 from .painting.palette import palette_of
 from .painting.studio import paint
 from .painting.words import read_mood
-from .spoiling import padded_png
+from .spoiling import padded_png, spoil
 from .workers import Stop
 
 _COARSEST = 32
@@ -69,11 +69,13 @@ class Drawing:
         return self._encode(coarse_image.resize((size.width, size.height), Image.Resampling.BICUBIC))
 
     def final(self, stop: Stop) -> bytes:
-        """Make the finished picture."""
+        """Make the finished picture, and spoil it if that was ordered."""
         image = self._painted(stop)
         stop.check()
         data = self._encode(image)
-        return data if self._order.size_bytes is None else padded_png(data, self._order.size_bytes)
+        if self._order.size_bytes is not None:
+            data = padded_png(data, self._order.size_bytes)
+        return spoil(data, self._order.spoil)
 
     def _painted(self, stop: Stop) -> Image.Image:
         """The picture, painted once."""

@@ -38,6 +38,7 @@ class Order:
     format: str
     compression: int | None
     size_bytes: int | None
+    spoil: str = ""
     images: tuple[bytes, ...] = ()
     mask: bytes | None = None
 
@@ -106,6 +107,7 @@ def order_of(task: Task, trouble: Trouble, settings: SandboxSettings) -> tuple[O
         format=file_format,
         compression=options.compression,
         size_bytes=trouble.size_bytes,
+        spoil=trouble.spoil,
         images=tuple(image.data for image in task.images) if task.operation is Operation.EDIT else (),
         mask=task.mask.data if task.mask else None,
     )

@@ -1,7 +1,7 @@
 """One task on its way: pictures drawn one after the other, at the wanted pace, until trouble strikes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from imagegen_server.domain.task import Task
 
 from .failures import scripted_error
 from .order import Order, next_seed
-from .spoiling import spoil
 from .trouble import Trouble
 from .workers import Stop, Workers
 
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from .drawing import Drawing
 
 _TICKS = 20
-"""Events of progress that a work of some `duration` gives while it waits."""
+"""News of each picture, about, while it is stretched to some `duration`."""
+
+_SHORTEST_TICK, _LONGEST_TICK = 0.01, 5.0
+"""Seconds between two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Work:
         start, pictures = clock(), 0
         steps = self.task.preview_count + 1
         pace = self.trouble.duration / (steps * self.task.count)
+        tick = min(max(pace * steps / _TICKS, _SHORTEST_TICK), _LONGEST_TICK)
         for index in range(self.task.count):
             seed = next_seed(self.order.seed, index)
             drawing: Drawing | None = None
@@ -65,8 +68,10 @@ class Work:
                 is_last = step + 1 == steps
                 data = await workers.run(drawing.final if is_last else partial(drawing.preview, step + 1, steps - 1))
                 due = start + pace * (index * steps + step + 1)
-                async for share in _waiting(pace, due):
+                while (left := due - clock()) > 0:
+                    share = min(max(1 - left / pace, 0.0), 1.0)
                     yield Progress(index=index, fraction=(step + share) / steps, step=step, steps=steps)
+                    await asyncio.sleep(min(left, tick))
                 if not is_last:
                     yield Preview(index, data)
                 elif self.trouble.spoil != "empty":
@@ -77,7 +82,6 @@ class Work:
 
     def _complete(self, index: int, seed: int, data: bytes, words: list[str]) -> Complete:
         size = self.order.size
-        data = spoil(data, self.trouble.spoil)
         metadata: JsonObject = {
             "media_type": f"image/{self.order.format}",
             "width": size.width,
@@ -126,11 +130,3 @@ def _begin(order: Order, seed: int, _stop: Stop) -> "Drawing":
     from .drawing import Drawing  # noqa: PLC0415 - see above
 
     return Drawing(order, seed)
-
-
-async def _waiting(pace: float, due: float) -> AsyncIterator[float]:
-    """Wait until a step is due; tell now and then which share of its time has passed."""
-    clock = asyncio.get_running_loop().time
-    while (left := due - clock()) > 0:
-        yield min(max(1 - left / pace, 0.0), 1.0)
-        await asyncio.sleep(min(left, max(pace / _TICKS, 0.01)))

@@ -150,8 +150,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVER_BUSY: _ErrorReason.ValueType  # 28
     """This server has as many calls or bytes in hand as it may.
     Code: RESOURCE_EXHAUSTED. Billed: no. Try again: after RetryInfo.
-    Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"model": "openai/gpt-image-2",
-    "billed": "no"}}
+    Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"billed": "no"}}
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 29
     """This server process is ending and takes no new work.
@@ -343,8 +342,7 @@ Example: {"reason": "ERROR_REASON_CALLER_LIMIT_EXCEEDED", "domain": "imagegen", 
 ERROR_REASON_SERVER_BUSY: ErrorReason.ValueType  # 28
 """This server has as many calls or bytes in hand as it may.
 Code: RESOURCE_EXHAUSTED. Billed: no. Try again: after RetryInfo.
-Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"model": "openai/gpt-image-2",
-"billed": "no"}}
+Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"billed": "no"}}
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 29
 """This server process is ending and takes no new work.

@@ -331,13 +331,14 @@ class Image(_message.Message):
     sha256: _builtins.str
     """SHA-256 of the whole image, 64 lowercase hex digits. Empty on previews."""
     data: _builtins.bytes
-    """The whole image. Empty when the bytes travel as chunks or wait for ReadImage.
-    Numbers 8 to 14 are free for facts, so that the bytes stay last in every JSON printer.
+    """Numbers 8 to 14 are free for facts, so that the bytes stay last in every JSON printer.
+
+    The whole image. Empty when the bytes travel as chunks or wait for ReadImage.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the server forgets the bytes. Sooner only when memory is short and they were already delivered whole;
-        never before they were. Unset on previews.
+        """When the server forgets the bytes. An image that was delivered whole may be forgotten sooner when memory is short;
+        one that nobody has received is kept until this time. Unset on previews.
         """
 
     def __init__(

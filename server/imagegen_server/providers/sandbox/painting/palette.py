@@ -66,12 +66,14 @@ def palette_of(mood: Mood) -> Palette:
     # Air in the distance has the colour of the low sky.
     palette = replace(palette, haze=mix(palette.haze, palette.lower, 0.25) * np.float32(0.95))
     if mood.ground is not None:
-        # The ground takes its colour from what grows on it, its darkness from the light.
-        land = _tinted(palette.land, mood.ground, 0.85)
-        haze = _tinted(palette.haze, mood.ground, 0.22)
-        # Daylight shows the colour of the ground itself, moonlight that of snow only.
-        shown = 0.5 * max(float(luminance(palette.upper)), 1.1 * float(luminance(mood.ground)) - 0.25)
-        palette = replace(palette, haze=haze, land=np.clip(mix(land, mood.ground, shown), 0, 1))
+        # The ground takes its colour from what grows on it, seen in the light of the sky; snow gives back most of it.
+        lit = mood.ground * mix(palette.upper, palette.horizon, 0.5)
+        share = 0.28 + 0.5 * max(float(luminance(mood.ground)) - 0.25, 0.0)
+        palette = replace(
+            palette,
+            haze=_tinted(palette.haze, mood.ground, 0.22),
+            land=mix(_tinted(palette.land, mood.ground, 0.85), lit, share),
+        )
     return palette
 
 

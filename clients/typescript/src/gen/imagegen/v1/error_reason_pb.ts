@@ -235,8 +235,7 @@ export enum ErrorReason {
   /**
    * This server has as many calls or bytes in hand as it may.
    * Code: RESOURCE_EXHAUSTED. Billed: no. Try again: after RetryInfo.
-   * Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"model": "openai/gpt-image-2",
-   * "billed": "no"}}
+   * Example: {"reason": "ERROR_REASON_SERVER_BUSY", "domain": "imagegen", "metadata": {"billed": "no"}}
    *
    * @generated from enum value: ERROR_REASON_SERVER_BUSY = 28;
    */

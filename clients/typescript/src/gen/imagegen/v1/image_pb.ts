@@ -150,8 +150,8 @@ export type Image = Message<"imagegen.v1.Image"> & {
   imageId: string;
 
   /**
-   * When the server forgets the bytes. Sooner only when memory is short and they were already delivered whole;
-   * never before they were. Unset on previews.
+   * When the server forgets the bytes. An image that was delivered whole may be forgotten sooner when memory is short;
+   * one that nobody has received is kept until this time. Unset on previews.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 2;
    */
@@ -194,7 +194,6 @@ export type Image = Message<"imagegen.v1.Image"> & {
 
   /**
    * The whole image. Empty when the bytes travel as chunks or wait for ReadImage.
-   * Numbers 8 to 14 are free for facts, so that the bytes stay last in every JSON printer.
    *
    * @generated from field: bytes data = 15;
    */
