@@ -48,7 +48,7 @@ def wire(error: ImageError, failure: GenerationFailure | None = None) -> Wire:
     whole = image_pb2.GenerationFailure()
     kinds: list[Message] = [info, retry, bad, whole]
     found = [next(kind for kind in kinds if detail.Unpack(kind)) for detail in status.details]
-    assert found[0] is info, "ErrorInfo is always there, and first"
+    assert id(found[0]) == id(info), "ErrorInfo is always there, and first"
     assert len(found) == len({id(kind) for kind in found})
     assert len(bad.field_violations) <= 20
     assert (by_name["imagegen-reason"], by_name["imagegen-billed"]) == (info.reason, info.metadata["billed"])

@@ -1,0 +1,150 @@
+"""Which models there are: pages, aliases, and providers that do not answer."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+import structlog
+from imagegen.v1 import error_reason_pb2, model_service_pb2
+from imagegen_server.domain.capabilities import Capabilities, Model
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.generation.plan import Planner
+from imagegen_server.providers.registry import Registry
+from imagegen_server.rpc.model_service import ModelService
+
+from tests.support.context import FakeContext
+from tests.support.generation import as_entry, told
+from tests.support.provider import ScriptedProvider
+
+CONTEXT = cast("Any", FakeContext())
+
+
+def service(aliases: dict[str, str] | None = None, /, **providers: ScriptedProvider) -> ModelService:
+    """Make the servicer of these providers."""
+    registry = Registry([as_entry(provider, name=name) for name, provider in providers.items()])
+    return ModelService(registry, Planner(registry, aliases or {}))
+
+
+def listing(*ids: str) -> ScriptedProvider:
+    """Make a provider with these models."""
+    return ScriptedProvider(known_models=[Model(model_id, Capabilities()) for model_id in ids])
+
+
+def failing(problem: Exception) -> ScriptedProvider:
+    """Make a provider whose list cannot be read."""
+
+    async def fail() -> Sequence[Model]:
+        raise problem
+
+    return ScriptedProvider(list_models=fail)
+
+
+async def listed(made: ModelService, **fields: Any) -> tuple[list[str], str]:
+    """List a page: its names, and the token for the next one."""
+    answer = await made.ListModels(model_service_pb2.ListModelsRequest(**fields), CONTEXT)
+    return [model.name for model in answer.models], answer.next_page_token
+
+
+async def test_models_are_ordered_by_name() -> None:
+    """All providers together, by their full names."""
+    made = service(b=listing("2", "1"), a=listing("z", "a/b"))
+
+    assert await listed(made) == (["a/a/b", "a/z", "b/1", "b/2"], "")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
+async def test_pages_cover_all_models_once(size: int) -> None:
+    """Following the tokens gives every model, in order, in pages of the wanted size."""
+    made = service(a=listing(*"gfedcba"))
+    names: list[str] = []
+    token = ""
+    while True:
+        page, token = await listed(made, page_size=size, page_token=token)
+        names += page
+        if not token:
+            break
+        assert len(page) == size
+
+    assert names == [f"a/{letter}" for letter in "abcdefg"]
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0, 100), (1000, 1000), (1001, 1000), (2**32 - 1, 1000)])
+async def test_the_page_size_has_a_default_and_a_cap(size: int, expected: int) -> None:
+    """0 is 100, and more than 1000 is taken as 1000."""
+    made = service(a=listing(*(f"{number:04}" for number in range(1001))))
+
+    page, token = await listed(made, page_size=size)
+
+    assert len(page) == expected
+    assert token
+
+
+async def test_one_provider_can_be_chosen() -> None:
+    """By its configured name; another name is PROVIDER_NOT_CONFIGURED."""
+    made = service(a=listing("1"), b=listing("2"))
+
+    assert await listed(made, provider="b") == (["b/2"], "")
+    with pytest.raises(ImageError) as caught:
+        await listed(made, provider="c")
+    assert caught.value.reason is Reason.PROVIDER_NOT_CONFIGURED
+
+
+@pytest.mark.parametrize("token", ["é", "a", "////", "gICA"])
+async def test_a_token_that_was_not_given_out_is_refused(token: str) -> None:
+    """INVALID_REQUEST that names the field."""
+    with pytest.raises(ImageError) as caught:
+        await listed(service(a=listing("1")), page_token=token)
+
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert told(caught.value) == ["page_token"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (ImageError(Reason.AUTHENTICATION_FAILED, "bad key"), error_reason_pb2.ERROR_REASON_AUTHENTICATION_FAILED),
+        (RuntimeError("the secret key"), error_reason_pb2.ERROR_REASON_INTERNAL_ERROR),
+    ],
+    ids=["error", "fault"],
+)
+async def test_a_provider_that_does_not_answer_hides_nobody_else(problem: Exception, reason: int) -> None:
+    """Its name and why are told in every page, beside the models of the others; a fault is logged without its text."""
+    made = service(a=failing(problem), b=listing("1", "2"))
+
+    with structlog.testing.capture_logs() as lines:
+        for token in ("", (await listed(made, page_size=1))[1]):
+            request = model_service_pb2.ListModelsRequest(page_size=1, page_token=token)
+            answer = await made.ListModels(request, CONTEXT)
+            assert len(answer.models) == 1
+            assert [(item.provider, item.reason) for item in answer.unreachable] == [("a", reason)]
+
+    assert {line["exception"] for line in lines} <= {"RuntimeError"}
+    assert bool(lines) == isinstance(problem, RuntimeError)
+    assert "secret" not in str(lines)
+
+
+async def test_one_model_by_name_or_alias() -> None:
+    """The alias gives the model that it means, with all aliases of it; unknown ids pass through."""
+    made = service({"draft": "a/1", "alt": "a/1"}, a=listing("1"))
+
+    for name in ("a/1", "draft"):
+        answer = await made.GetModel(model_service_pb2.GetModelRequest(model=name), CONTEXT)
+        assert (answer.model.name, list(answer.model.aliases), answer.model.known) == ("a/1", ["alt", "draft"], True)
+    answer = await made.GetModel(model_service_pb2.GetModelRequest(model="a/unknown"), CONTEXT)
+    assert not answer.model.known
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "fields"),
+    [
+        ("", Reason.INVALID_REQUEST, ["model"]),
+        ("drfat", Reason.MODEL_NOT_FOUND, []),
+        ("b/1", Reason.PROVIDER_NOT_CONFIGURED, []),
+    ],
+)
+async def test_what_get_model_cannot_find(name: str, reason: Reason, fields: list[str]) -> None:
+    """No name is malformed; a wrong one has its own reason."""
+    with pytest.raises(ImageError) as caught:
+        await service(a=listing("1")).GetModel(model_service_pb2.GetModelRequest(model=name), CONTEXT)
+
+    assert (caught.value.reason, told(caught.value)) == (reason, fields)
