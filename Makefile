@@ -6,6 +6,8 @@ UV_VERSION := 0.13.9
 READY := .venv/.ready
 CODEGEN := .tools/codegen/.ready
 export UV_PYTHON_DOWNLOADS := never
+# The machine's own certificates where it has them: a proxy may stand between it and the package index.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 unexport VIRTUAL_ENV
 # buf and the plugins that it starts are found by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +16,10 @@ from .providers.base import ProviderType
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LARGEST_PORT = 65535
+_LARGEST_MESSAGE = 2**31 - 1
+"""In bytes; grpc counts in 32 bits."""
+
+_YEAR = 366 * 24 * 60 * 60
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -31,7 +35,7 @@ def _seconds(value: object) -> object:
     return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=_YEAR)]
 
 
 class _Table(BaseModel):
@@ -42,7 +46,7 @@ class ServerTable(_Table):
     """[server]."""
 
     listen: str = "127.0.0.1:50051"
-    max_receive_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(65 * 1024 * 1024)
+    max_receive_bytes: Annotated[ByteSize, Field(gt=0, le=_LARGEST_MESSAGE)] = ByteSize(65 * 1024 * 1024)
     max_bytes_in_flight: Annotated[ByteSize, Field(gt=0)] = ByteSize(1024 * 1024 * 1024)
     max_inline_bytes: ByteSize = ByteSize(64 * 1024 * 1024)
     max_calls: Annotated[int, Field(gt=0)] = 1000
@@ -136,9 +140,16 @@ def load_config(
         for kind in types.values():
             if kind.implicit_on_loopback:
                 tables.setdefault(kind.name, _ProviderTable())
-    providers = tuple(_provider(name, table, types) for name, table in tables.items())
-    _check_aliases(read.aliases, {provider.name for provider in providers})
-    return Config(server=server, store=read.store, providers=providers, aliases=read.aliases)
+    providers, wrong = [], []
+    for name, table in tables.items():
+        try:
+            providers.append(_provider(name, table, types))
+        except ConfigError as problem:
+            wrong.append(str(problem))
+    wrong += _wrong_aliases(read.aliases, set(tables))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return Config(server=server, store=read.store, providers=tuple(providers), aliases=read.aliases)
 
 
 def is_loopback(listen: str) -> bool:
@@ -181,11 +192,19 @@ def _refuse_unknown_environment() -> None:
             raise ConfigError(f"{name}: no such section; there are {known}")
 
 
+_PLAIN_WORDS = {
+    "extra_forbidden": "is no such key",
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "dataclass_type": "must be a table",
+}
+
+
 def _explain(problem: ValidationError, prefix: str = "") -> str:
     lines = []
     for error in problem.errors():
         key = ".".join(str(part) for part in (*([prefix] if prefix else []), *error["loc"]))
-        what = "is no such key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+        what = _PLAIN_WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         lines.append(f"{key}: {what}")
     return "\n".join(lines)
 
@@ -209,23 +228,25 @@ def _provider(name: str, table: _ProviderTable, types: Mapping[str, ProviderType
         raise ConfigError(f"{key}.type: {table.type or name!r} is no provider type; installed are {known}")
     own = table.model_extra or {}
     fields = {field.name for field in dataclasses.fields(kind.settings)}
-    if unknown := sorted(set(own) - fields):
-        known = ", ".join(sorted(fields | {"type", "timeout"}))
-        raise ConfigError("\n".join(f"{key}.{extra}: is no such key; there are {known}" for extra in unknown))
+    known = ", ".join(sorted(fields | {"type", "timeout"}))
+    wrong = [f"{key}.{extra}: is no such key; there are {known}" for extra in sorted(set(own) - fields)]
+    settings = None
     try:
-        settings = TypeAdapter(kind.settings).validate_python(own)
+        settings = TypeAdapter(kind.settings).validate_python({name: own[name] for name in own if name in fields})
     except ValidationError as problem:
-        raise ConfigError(_explain(problem, key)) from None
+        wrong.append(_explain(problem, key))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
     return ProviderConfig(name, kind, settings, table.timeout)
 
 
-def _check_aliases(aliases: Mapping[str, str], providers: set[str]) -> None:
+def _wrong_aliases(aliases: Mapping[str, str], providers: set[str]) -> Iterator[str]:
     for alias, target in aliases.items():
         provider, slash, model = target.partition("/")
-        if "/" in alias:
-            raise ConfigError(f"aliases.{alias}: an alias has no slash")
-        if not slash or not model:
-            raise ConfigError(f"aliases.{alias}: {target!r} is not of the form provider/model")
-        if provider not in providers:
+        if "/" in alias or not alias:
+            yield f"aliases.{alias}: an alias is a word without a slash"
+        elif not slash or not model:
+            yield f"aliases.{alias}: {target!r} is not of the form provider/model"
+        elif provider not in providers:
             known = ", ".join(sorted(providers)) or "none"
-            raise ConfigError(f"aliases.{alias}: provider {provider!r} is not configured (configured: {known})")
+            yield f"aliases.{alias}: provider {provider!r} is not configured (configured: {known})"

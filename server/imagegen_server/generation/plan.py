@@ -13,6 +13,7 @@ from imagegen_server.providers.registry import ProviderEntry, Registry
 from .fitting import fit, mask_effect, over_limits, require_operation
 from .params import merge_params
 
+_LONGEST_NAME = 512
 _MASKS_AT_ONCE = 2
 """Masks that are decoded at the same time: each may take hundreds of megabytes."""
 
@@ -46,6 +47,8 @@ class Planner:
 
         :raises ImageError: MODEL_NOT_FOUND, PROVIDER_NOT_CONFIGURED
         """
+        if len(name.encode()) > _LONGEST_NAME:
+            raise ImageError(Reason.MODEL_NOT_FOUND, f"no model's name is longer than {_LONGEST_NAME} bytes")
         full = name if "/" in name else self._aliases.get(name, "")
         provider_name, _, model_id = full.partition("/")
         if not model_id:

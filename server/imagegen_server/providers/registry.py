@@ -48,7 +48,7 @@ class ProviderLoadError(Exception):
 def installed_types() -> dict[str, ProviderType[object]]:
     """Load every provider type that an installed distribution offers, by type name.
 
-    :raises ProviderLoadError: one of them cannot be imported, or is no ProviderType
+    :raises ProviderLoadError: one of them cannot be imported, is no ProviderType, or has the name of another
     """
     found: dict[str, ProviderType[object]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -60,5 +60,6 @@ def installed_types() -> dict[str, ProviderType[object]]:
             raise ProviderLoadError(
                 f"provider {point.name} ({point.value}): is a {type(loaded).__name__}, no ProviderType"
             )
-        found[loaded.name] = loaded
+        if found.setdefault(loaded.name, loaded) is not loaded:
+            raise ProviderLoadError(f"provider {point.name} ({point.value}): the type {loaded.name} is installed twice")
     return found

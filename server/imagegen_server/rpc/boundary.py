@@ -19,6 +19,8 @@ from .status import MAX_VIOLATIONS, status_of
 
 _SERVICES = "/imagegen.v1."
 _LONGEST_FACT = 200
+"""Characters of one fact in a log line: a caller may have made it long."""
+
 _IDS = ("generation_id", "request_id")
 _logger = structlog.get_logger("imagegen.call")
 

@@ -1,7 +1,6 @@
 """The servicer of ModelService."""
 
 import base64
-import binascii
 
 import structlog
 from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
@@ -93,7 +92,7 @@ def _to_token(last_name: str) -> str:
 def _from_token(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         problem = "is no next_page_token of this server"
         raise ImageError(
             Reason.INVALID_REQUEST, f"page_token: {problem}", violations=[Violation("page_token", problem)]

@@ -86,7 +86,7 @@ async def test_a_good_call_has_its_answer_and_its_line() -> None:
 
 async def test_other_services_are_left_alone() -> None:
     """Health and reflection are not ours to wrap, and neither is a method that nobody has."""
-    handler = grpc.unary_unary_rpc_method_handler(cast("Any", raising(RuntimeError())))
+    handler: Any = grpc.unary_unary_rpc_method_handler(cast("Any", raising(RuntimeError())))
 
     assert await wrapped(handler, "/grpc.health.v1.Health/Check") is handler
     assert await wrapped(None) is None
@@ -228,7 +228,7 @@ async def test_a_reader_that_takes_nothing_is_ended() -> None:
     closed = asyncio.Event()
 
     class Stuck(FakeContext):
-        async def write(self, message: Message) -> None:
+        async def write(self, _message: Message) -> None:
             await asyncio.Event().wait()
 
     async def handler(_request: Message, _context: Any) -> AsyncGenerator[Message, None]:

@@ -26,7 +26,8 @@ const (
 // A wish for new pictures. Fields 1 and 3 to 9 are those of EditRequest.
 type GenerateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash).
+	// Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash). At
+	// most 512 bytes.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	// Required. What to draw.
 	Input *ImageInput `protobuf:"bytes,2,opt,name=input,proto3" json:"input,omitempty"`

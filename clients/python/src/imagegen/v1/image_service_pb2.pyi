@@ -58,7 +58,9 @@ class GenerateRequest(_message.Message):
     ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash)."""
+    """Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash). At
+    most 512 bytes.
+    """
     strict: _builtins.bool
     """Refuse, before anything is spent, what would be a warning. Unset = false."""
     request_id: _builtins.str

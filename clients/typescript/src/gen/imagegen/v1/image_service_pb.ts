@@ -25,7 +25,8 @@ export const file_imagegen_v1_image_service: GenFile = /*@__PURE__*/
  */
 export type GenerateRequest = Message<"imagegen.v1.GenerateRequest"> & {
   /**
-   * Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash).
+   * Required. "provider/model" (split at the first slash), or an alias of the server's configuration (no slash). At
+   * most 512 bytes.
    *
    * @generated from field: string model = 1;
    */
