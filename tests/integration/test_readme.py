@@ -17,7 +17,7 @@ from tests.support.process import server_process
 from tests.support.tools import PATH, ROOT, require
 
 README = (ROOT / "README.md").read_text()
-SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+SHELL: list[str] = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 CALLS = [block for block in SHELL if "127.0.0.1:50051" in block]
 GRPCURL_EXIT = 64 + 3
 """grpcurl ends with 64 + the gRPC code; 3 is INVALID_ARGUMENT."""

@@ -8,11 +8,11 @@ from imagegen_server.config import Config, load_config
 from tests.support.settings import TYPES, Tuning, complaint, keys, write
 
 
-def load(monkeypatch: pytest.MonkeyPatch, path: Path | None = None, **variables: str) -> Config:
+def load(monkeypatch: pytest.MonkeyPatch, /, file: Path | str = "", **variables: str) -> Config:
     """Load with these variables, named without their prefix."""
     for name, value in variables.items():
         monkeypatch.setenv(f"IMAGEGEN__{name}", value)
-    return load_config(TYPES, path=path)
+    return load_config(TYPES, path=Path(file) if file else None)
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:

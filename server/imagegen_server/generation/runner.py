@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import structlog
 
@@ -41,9 +42,8 @@ async def _work(generation: Generation, tasks: list[asyncio.Task[None]]) -> None
         too_late = ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done")
         left = deadline_left
     stopped = asyncio.create_task(generation.stopped.wait())
-    stopped.add_done_callback(lambda _: None)
     work = asyncio.gather(*tasks, return_exceptions=True)
-    ends: set[asyncio.Future[object]] = {asyncio.ensure_future(work), asyncio.ensure_future(stopped)}
+    ends: set[asyncio.Future[Any]] = {work, stopped}
     try:
         await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():

@@ -4,7 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
+import structlog
+
 from .base import Provider, ProviderType
+
+_logger = structlog.get_logger("imagegen.server")
 
 ENTRY_POINT_GROUP = "imagegen.providers"
 
@@ -36,9 +40,12 @@ class Registry:
         return any(key in (entry.name, entry.type_name) for entry in self._entries.values())
 
     async def close(self) -> None:
-        """Close all."""
+        """Close all, whatever one of them raises."""
         for entry in self._entries.values():
-            await entry.provider.close()
+            try:
+                await entry.provider.close()
+            except Exception as fault:  # noqa: BLE001 - the others must be closed too
+                _logger.error("provider not closed", provider=entry.name, exception=type(fault).__name__)  # noqa: TRY400
 
 
 class ProviderLoadError(Exception):

@@ -47,6 +47,34 @@ def test_bytes_over_the_budget_are_refused() -> None:
     assert (admission.calls, admission.bytes_in_flight) == (2, 100)
 
 
+def test_a_call_alone_always_fits() -> None:
+    """What is more than the whole budget is taken when nothing else is in hand: a wait would be for ever."""
+    admission = Admission(AdmissionSettings(max_bytes_in_flight=100))
+
+    alone = admission.admit(300)
+
+    assert refusal(lambda: admission.admit(1)).reason is Reason.SERVER_BUSY
+    alone.release()
+    admission.admit(300)
+    assert admission.bytes_in_flight == 300
+
+
+def test_a_call_grows_within_the_budget() -> None:
+    """What is still to come is refused like a new call, and changes no count; a call alone may grow."""
+    admission = Admission(AdmissionSettings(max_bytes_in_flight=100))
+    first, second = admission.admit(40), admission.admit(20)
+
+    first.grow(40)
+    error = refusal(lambda: second.grow(1))
+
+    assert (error.reason, admission.bytes_in_flight) == (Reason.SERVER_BUSY, 100)
+    first.release()
+    second.grow(500)
+    assert admission.bytes_in_flight == 520
+    second.release()
+    assert (admission.calls, admission.bytes_in_flight) == (0, 0)
+
+
 def test_an_answer_larger_than_estimated_is_kept() -> None:
     """What is here already is counted and never refused; only new work is."""
     admission = Admission(AdmissionSettings(max_bytes_in_flight=100))
@@ -113,6 +141,7 @@ def test_the_budget_is_what_the_tickets_hold(steps: list[tuple[str, int]]) -> No
         (Options(size=PixelSize(1024, 1024), format="webp"), MIB),
         (Options(size=PixelSize(1024, 1024), format="tiff"), 16 * MIB),
         (Options(size=PixelSize(1, 1)), 64 * 1024),
+        (Options(size=PixelSize(16_384, 16_384)), 64 * MIB),
     ],
 )
 def test_the_estimate_follows_size_and_format(options: Options, expected: int) -> None:

@@ -94,6 +94,14 @@ async def test_a_wrong_model_alone_has_its_own_reason(model: str, reason: Reason
     assert told(error) == []
 
 
+async def test_a_model_name_is_limited() -> None:
+    """512 bytes are good, and what is longer is not repeated in any answer."""
+    assert (await planner().plan(drawing("test/" + "m" * 507))).task.model == "m" * 507
+    for name in ("test/" + "m" * 508, "test/" + "船" * 170, "m" * 100_000):
+        error = await refusal(drawing(name))
+        assert (error.reason, len(error.message) < 200) == (Reason.MODEL_NOT_FOUND, True)
+
+
 async def test_a_model_name_is_split_at_the_first_slash() -> None:
     """What follows the first slash is the provider's own id, further slashes included."""
     planned = await planner().plan(drawing("test/google/gemini:free"))

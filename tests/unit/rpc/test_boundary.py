@@ -182,9 +182,7 @@ async def test_notes_of_two_calls_do_not_mix() -> None:
     ]
     note(model="nobody's")
     with structlog.testing.capture_logs() as lines:
-        await asyncio.gather(
-            first.unary_unary(REQUEST, FakeContext()), second.unary_unary(REQUEST, FakeContext())
-        )
+        await asyncio.gather(first.unary_unary(REQUEST, FakeContext()), second.unary_unary(REQUEST, FakeContext()))
 
     assert [(line.get("model"), line.get("images")) for line in lines] == [(None, 1), ("first", None)]
 

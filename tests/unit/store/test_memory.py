@@ -135,6 +135,18 @@ async def test_a_store_full_of_unread_images_refuses_new_work() -> None:
     assert await reason_of(store, unread.image_id) is Reason.IMAGE_NOT_FOUND
 
 
+async def test_more_than_the_whole_store_is_taken_when_it_is_empty() -> None:
+    """A wait would be for ever; beside an unread image it is refused."""
+    store = store_of(100)
+    reservation = await store.reserve(1000)
+    assert store.reserved_bytes == 100
+    reservation.release()
+    await put(store, 1)
+
+    with pytest.raises(ImageError):
+        await store.reserve(1000)
+
+
 async def test_a_paid_image_is_never_refused() -> None:
     """An image larger than its reservation, or without any, is kept; only new work is refused then."""
     store = store_of(100)
