@@ -185,6 +185,12 @@ def test_an_address_needs_host_and_port(listen: str) -> None:
     assert keys(complaint(lambda: load_config(TYPES, listen=listen))) == ["server.listen"]
 
 
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.0.0.1:65535", "localhost:1", "[::1]:1", "unix:/tmp/x.sock"])
+def test_good_addresses_are_taken(listen: str) -> None:
+    """Any port, any free port, both families and sockets of this machine."""
+    assert load_config(TYPES, listen=listen).server.listen == listen
+
+
 def test_the_command_line_wins(tmp_path: Path) -> None:
     """Its address replaces that of the file, and is checked like it."""
     text = '[server]\nlisten = "127.0.0.1:7"'

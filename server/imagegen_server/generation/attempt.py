@@ -34,8 +34,9 @@ class AttemptRecord:
 
         Moderation of the input keeps its own answer, and so does an adapter that told one.
         """
-        free = error.billed is Billed.NO and not error.billed_told and error.reason is not Reason.CONTENT_FILTERED
-        return error.with_billed(Billed.UNKNOWN) if free and self._accepted else error
+        certain = error.billed_told or (error.reason is Reason.CONTENT_FILTERED and error.stage == "input")
+        doubtful = self._accepted and error.billed is Billed.NO and not certain
+        return error.with_billed(Billed.UNKNOWN) if doubtful else error
 
     def end(self, error: ImageError | None) -> Attempt:
         """Say how far it came; `error` None = it did not fail."""

@@ -65,7 +65,7 @@ class Engine:
         try:
             plan = await self.planner.plan(wish, violations, warnings)
             if time_left is not None:
-                _require_time(time_left, plan)
+                _require_time(arrival + time_left - time.monotonic(), plan)
             images_bytes = estimate_image_bytes(plan.task) * plan.task.count
             ticket.grow(images_bytes)
             reservation = await self._store.reserve(images_bytes)

@@ -1,12 +1,15 @@
 """Opening generations: what is refused, what is held, and what is given back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, ImageFinished, Preview, PreviewShown, Started
-from imagegen_server.domain.task import PixelSize, Wish
+from imagegen_server.domain.result import Warning
+from imagegen_server.domain.task import PixelSize, Task, Wish
+from imagegen_server.generation import engine
 from imagegen_server.generation.admission import AdmissionSettings
 from imagegen_server.generation.engine import ANSWER_SECONDS, SHORTEST_DEADLINE_SECONDS
 from imagegen_server.generation.store import StoreSettings
@@ -49,6 +52,22 @@ async def test_too_short_a_deadline_is_refused(left: float) -> None:
 
     assert (error.reason, error.billed, error.metadata) == (Reason.DEADLINE_TOO_SHORT, Billed.NO, {"model": "test/any"})
     assert shop.in_hand == (0, 0, 0)
+
+
+async def test_planning_uses_up_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left when the plan is ready counts: a mask may take a while to be looked at."""
+    shop, clock = workshop(), SimpleNamespace(now=1000.0)
+    prepare = shop.provider.prepare
+
+    def slow_prepare(task: Task) -> tuple[Task, Sequence[Warning]]:
+        clock.now += 5.0
+        return prepare(task)
+
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(shop.provider, "prepare", slow_prepare)
+
+    assert (await refusal(shop, time_left=5.5)).reason is Reason.DEADLINE_TOO_SHORT
+    assert (await shop.open(time_left=6.5)).deadline == clock.now - 5.0 + 6.5 - ANSWER_SECONDS
 
 
 async def test_a_generation_ends_before_its_deadline() -> None:

@@ -176,6 +176,14 @@ async def test_the_limits_of_an_option_are_those_of_its_param(name: str, value: 
     assert getattr(planned.task.options, option) == value
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16_384, 16_384)])
+async def test_the_limits_of_a_size_are_those_of_its_param(width: int, height: int) -> None:
+    """The smallest and the largest size are good as params too."""
+    planned = await plan({"test": {"size": f"{width}x{height}"}})
+
+    assert planned.task.options.size == PixelSize(width, height)
+
+
 async def test_a_count_in_params_is_held_against_the_model() -> None:
     """The limit of options.count is that of the param."""
     assert told(await refusal({"test": {"n": 9}})) == ["options.count"]

@@ -146,6 +146,7 @@ async def test_an_adapter_that_names_no_field_means_the_model() -> None:
     """INVALID_REQUEST always comes with a violation."""
     error = await refusal(drawing(), by=planner(as_entry(Particular(ImageError(Reason.INVALID_REQUEST, "not so")))))
 
+    assert error.message == "model: not so"
     assert [(violation.field, violation.description) for violation in error.violations] == [("model", "not so")]
 
 

@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import structlog
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, ProviderEvent
-from imagegen_server.domain.image import ImageFacts
 from imagegen_server.domain.result import AttemptOutcome, StoredImage
 from imagegen_server.domain.task import Task
 from imagegen_server.generation import batch, engine, runner
-from imagegen_server.generation.store import Reservation
 from imagegen_server.providers.base import Call
 
 from tests.support.generation import able, drawing, events_of, until, workshop, yielding
@@ -25,8 +24,9 @@ STOP = ImageError(Reason.CANCELLED, "stopped by the test")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> float:
     """A deadline that is long enough to be taken and leaves a generation very little time."""
-    monkeypatch.setattr(engine, "ANSWER_SECONDS", engine.SHORTEST_DEADLINE_SECONDS - 0.02)
-    return engine.SHORTEST_DEADLINE_SECONDS
+    deadline = engine.SHORTEST_DEADLINE_SECONDS + 30
+    monkeypatch.setattr(engine, "ANSWER_SECONDS", deadline - 0.02)
+    return deadline
 
 
 async def test_stop_keeps_what_is_finished() -> None:
@@ -211,12 +211,10 @@ async def test_an_image_that_has_come_is_not_lost_to_a_stop(monkeypatch: pytest.
     generation = await shop.open()
     put, reached, release = shop.store.put, asyncio.Event(), asyncio.Event()
 
-    async def slow_put(
-        caller: str, data: bytes, facts: ImageFacts, sha256: str, reservation: Reservation
-    ) -> StoredImage:
+    async def slow_put(*arguments: Any) -> StoredImage:
         reached.set()
         await release.wait()
-        return await put(caller, data, facts, sha256, reservation)
+        return await put(*arguments)
 
     monkeypatch.setattr(shop.store, "put", slow_put)
     with generation.reading():
@@ -229,6 +227,34 @@ async def test_an_image_that_has_come_is_not_lost_to_a_stop(monkeypatch: pytest.
 
     assert isinstance(events[-1], Finished)
     assert len(events[-1].result.images) == 1
+    assert shop.in_hand == (0, 0, 0)
+
+
+async def test_a_store_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the grace the generation ends without the image, and what comes later changes no count."""
+    monkeypatch.setattr(runner, "STOP_GRACE_SECONDS", 0.01)
+    shop = workshop(yielding(Complete(0, png())))
+    put, reached, release, done = shop.store.put, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stuck_put(*arguments: Any) -> StoredImage:
+        reached.set()
+        await release.wait()
+        done.set()
+        return await put(*arguments)
+
+    monkeypatch.setattr(shop.store, "put", stuck_put)
+    generation = await shop.open()
+    with generation.reading():
+        shop.engine.launch(generation)
+        await reached.wait()
+        generation.stop(STOP)
+        events = await events_of(generation)
+        release.set()
+        await done.wait()
+        await asyncio.sleep(0)
+
+    assert isinstance(events[-1], Broken)
+    assert events[-1].failure.attempts[0].billed is Billed.YES
     assert shop.in_hand == (0, 0, 0)
 
 

@@ -14,7 +14,8 @@ _T = TypeVar("_T")
 # A wait without limit does not notice a signal that comes just before it or to another thread, so it is begun anew.
 _SIGNAL_SECONDS: Final = 0.1
 
-# How long an interrupted call is given to tell the server; it takes a millisecond unless the loop is stuck.
+# How long a call that is ended is given to tell the server and its caller; it takes a millisecond unless the loop is
+# stuck.
 _CANCEL_SECONDS: Final = 1.0
 
 
@@ -83,6 +84,9 @@ async def _serve(started: Future[_Running]) -> None:
     stop = asyncio.Event()
     started.set_result((asyncio.get_running_loop(), stop))
     await stop.wait()
+    # Calls that were ended just now still have to tell those who wait for them; what is left after this is cancelled.
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=_CANCEL_SECONDS)
 
 
 async def _telling(work: Coroutine[Any, Any, _T], ended: threading.Event) -> _T:
