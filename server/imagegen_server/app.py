@@ -1,12 +1,13 @@
 """Wiring, and nothing but wiring."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 
 import structlog
 
-from .config import Config
+from .config import Config, ConfigError
 from .generation.admission import Admission, AdmissionSettings
 from .generation.engine import Engine
 from .generation.ids import Ids
@@ -18,7 +19,25 @@ from .rpc.model_service import ModelService
 from .rpc.server import SLOW_READER_SECONDS, ListenSettings, Server
 from .store.memory import MemoryStore
 
+_INTERRUPTED = 130
+"""Exit status after a second signal, which ends the process at once."""
+
 _logger = structlog.get_logger("imagegen.server")
+
+
+def build_providers(config: Config) -> Registry:
+    """Make the providers of a configuration; nothing is sent.
+
+    :raises ConfigError: one of them refuses its settings
+    """
+    entries = []
+    for item in config.providers:
+        try:
+            provider = item.type.build(item.name, item.settings)
+        except Exception as problem:
+            raise ConfigError(f"providers.{item.name}: cannot be set up: {problem}") from problem
+        entries.append(ProviderEntry(item.name, item.type.name, provider, item.timeout))
+    return Registry(entries)
 
 
 class App:
@@ -29,10 +48,7 @@ class App:
     ) -> None:
         """Wire everything. `delivery` None = what the config says; `slow_reader` as in ListenSettings."""
         self._drain = config.server.drain
-        self._registry = Registry(
-            ProviderEntry(item.name, item.type.name, item.type.build(item.name, item.settings), item.timeout)
-            for item in config.providers
-        )
+        self._registry = build_providers(config)
         ids = Ids()
         self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes), ids)
         planner = Planner(self._registry, config.aliases)
@@ -79,7 +95,6 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     await stopping.wait()
     _logger.info("stopping", drain_seconds=config.server.drain, unread_images=app.engine.unread_images)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # A second signal ends the process at once.
-        loop.remove_signal_handler(number)
+        loop.add_signal_handler(number, os._exit, _INTERRUPTED)
     await app.stop()
     _logger.info("stopped")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .app import serve
+from .app import build_providers, serve
 from .config import Config, ConfigError, load_config
 from .providers.registry import ProviderLoadError, installed_types
 from .telemetry.logs import configure_logs
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(
             installed_types(), path=options.config, listen=options.listen, allow_insecure=options.allow_insecure
         )
+        asyncio.run(build_providers(config).close())
     except (ConfigError, ProviderLoadError) as problem:
         print(f"imagegen-server: {problem}", file=sys.stderr)
         return _USAGE_ERROR

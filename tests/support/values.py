@@ -32,7 +32,7 @@ def generated(index: int = 0, size: int = 10, **more: Any) -> GeneratedImage:
 
 def finished(index: int = 0, size: int = 10) -> ImageFinished:
     """Finish an image in a log."""
-    return ImageFinished(generated(index, size))
+    return ImageFinished(generated(index, size), bytes(size))
 
 
 def preview(

@@ -117,19 +117,17 @@ class ImageError(Exception):
 
     def with_billed(self, billed: Billed) -> "ImageError":
         """Copy the error with another answer to whether it was paid for."""
-        return ImageError(
-            self.reason,
-            self.message,
-            billed=billed,
-            stage=self.stage,
-            sent=self.sent,
-            http_status=self.http_status,
-            provider_code=self.provider_code,
-            provider_request_id=self.provider_request_id,
-            retry_after=self.retry_after,
-            violations=self.violations,
-            metadata=dict(self.metadata),
-        )
+        return self._copied(billed=billed)
+
+    def with_metadata(self, metadata: dict[str, str]) -> "ImageError":
+        """Copy the error with other metadata."""
+        return self._copied(metadata=metadata)
+
+    def _copied(self, **changes: object) -> "ImageError":
+        # copy.copy would call __init__ with the message alone.
+        other = ImageError.__new__(ImageError, self.message)
+        other.__dict__.update(self.__dict__ | {"metadata": dict(self.metadata)} | changes)
+        return other
 
     def facts(self) -> dict[str, str]:
         """What ErrorInfo.metadata and ImageFailure.metadata say, without the ids of the generation."""

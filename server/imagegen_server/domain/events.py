@@ -104,9 +104,10 @@ class PreviewShown:
 
 @dataclass(frozen=True, slots=True)
 class ImageFinished:
-    """A finished image; its bytes are in the store."""
+    """A finished image. Its bytes are in the store too, which may forget them before the last reader has them."""
 
     generated: GeneratedImage
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

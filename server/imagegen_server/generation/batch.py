@@ -34,6 +34,7 @@ from .admission import estimate_image_bytes
 from .attempt import AttemptRecord
 from .faults import describe_fault
 from .generation import Generation
+from .intake import clean_metadata, clean_report, clean_text, clean_whole
 from .store import ImageStore
 
 _HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
@@ -109,6 +110,10 @@ class Batch:
         if self._called:
             self.attempts.append(self._record.end(reported))
 
+    def forget_report(self) -> None:
+        """Do without what the provider said of the whole answer."""
+        self.report = Report()
+
     async def _take(self, event: ProviderEvent) -> None:
         if self._ended:
             return
@@ -118,11 +123,11 @@ class Batch:
             case Preview():
                 self._preview(event)
             case Complete():
-                await _whole(self._complete(event))
+                await _finish_although_cancelled(self._complete(event))
             case Failed(index, error):
                 self._fail(self._expected(index), self._record.judge(error))
             case Report():
-                self.report = event
+                self.report = clean_report(event)
 
     def _expected(self, index: int) -> int:
         if index not in self._outstanding:
@@ -174,34 +179,39 @@ class Batch:
         generated = GeneratedImage(
             index=self._first_index + index,
             image=stored,
-            revised_prompt=complete.revised_prompt,
-            seed=complete.seed,
+            revised_prompt=clean_text(complete.revised_prompt),
+            seed=clean_whole(complete.seed),
             metadata=self._named(complete.metadata),
         )
         self._outstanding.discard(index)
         self.images.append(generated)
-        self._generation.log.append(ImageFinished(generated))
+        self._generation.log.append(ImageFinished(generated, data))
 
     def _fail(self, index: int, error: ImageError) -> None:
         self._outstanding.discard(index)
         self._generation.ticket.add(-estimate_image_bytes(self._task))
-        error.metadata = {"provider": self._entry.name, "model": self._generation.plan.model} | error.metadata
-        failure = Failure(self._first_index + index, error)
+        named = {"provider": self._entry.name, "model": self._generation.plan.model} | error.metadata
+        failure = Failure(self._first_index + index, error.with_metadata(named))
         self.failures.append(failure)
         self._generation.log.append(ImageFailed(failure))
 
     def _named(self, metadata: JsonObject) -> dict[str, JsonObject]:
-        return {self._entry.name: metadata} if metadata else {}
+        cleaned = clean_metadata(metadata)
+        return {self._entry.name: cleaned} if cleaned else {}
 
 
-async def _whole(work: Coroutine[Any, Any, None]) -> None:
+async def _finish_although_cancelled(work: Coroutine[Any, Any, None]) -> None:
     """Do the work to its end also when cancelled meanwhile: an image that has come is not lost."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as again:
+            cancelled = again
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _facts(data: bytes) -> ImageFacts:

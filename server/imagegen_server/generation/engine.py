@@ -58,8 +58,7 @@ class Engine:
 
         :raises ImageError: SHUTTING_DOWN, SERVER_BUSY, DEADLINE_TOO_SHORT, or as Planner.plan
         """
-        if self._draining:
-            raise ImageError(Reason.SHUTTING_DOWN, "this server is stopping and takes no new work")
+        self._require_serving()
         arrival = time.monotonic()
         ticket = self._admission.admit(wish.input_bytes)
         try:
@@ -70,6 +69,15 @@ class Engine:
             ticket.grow(images_bytes)
             reservation = await self._store.reserve(images_bytes)
         except BaseException:
+            ticket.release()
+            raise
+        try:
+            # Planning may have waited for its turn.
+            self._require_serving()
+            if time_left is not None:
+                _require_time(arrival + time_left - time.monotonic(), plan)
+        except ImageError:
+            reservation.release()
             ticket.release()
             raise
         generation = Generation(
@@ -85,6 +93,10 @@ class Engine:
         )
         generation.log.append(Started(generation.id, generation.request_id, plan.model, plan.warnings))
         return generation
+
+    def _require_serving(self) -> None:
+        if self._draining:
+            raise ImageError(Reason.SHUTTING_DOWN, "this server is stopping and takes no new work")
 
     def launch(self, generation: Generation) -> None:
         """Start spending. The generation runs by itself from here on."""

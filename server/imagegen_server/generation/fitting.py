@@ -131,7 +131,7 @@ async def mask_effect(wish: Wish, wrong: list[Violation], decoding: asyncio.Sema
         return []
     try:
         async with decoding:
-            selection = (await asyncio.to_thread(read_mask, wish.mask.data)).selects()
+            selection = await asyncio.to_thread(_selection, wish.mask.data)
     except UnreadableImage as problem:
         wrong.append(Violation("input.mask", f"cannot be read: {problem}"))
         return []
@@ -139,3 +139,7 @@ async def mask_effect(wish: Wish, wrong: list[Violation], decoding: asyncio.Sema
         return []
     what = "nothing, so nothing will change" if selection is Selection.NOTHING else "everything, as if there were none"
     return [Warning("input.mask", WarningReason.MASK_WITHOUT_EFFECT, f"selects {what}")]
+
+
+def _selection(mask: bytes) -> Selection:
+    return read_mask(mask).selects()

@@ -57,7 +57,7 @@ class Generation:
 
     def end(self, outcome: Finished | Broken) -> None:
         """Write the last entry and give back what was held for images that did not come."""
-        self.log.append(outcome)
         self.reservation.release()
+        self.log.append(outcome)
         if self.readers == 0:
             self.ticket.release()

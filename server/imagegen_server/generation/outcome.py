@@ -32,10 +32,10 @@ def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Bro
             )
         )
     failure = GenerationFailure(generation.id, generation.request_id, tuple(failures), attempts, usage)
-    return Broken(failure, _whole([item.error for item in failures], attempts))
+    return Broken(failure, _overall_error([item.error for item in failures], attempts))
 
 
-def _whole(errors: Sequence[ImageError], attempts: Sequence[Attempt]) -> ImageError:
+def _overall_error(errors: Sequence[ImageError], attempts: Sequence[Attempt]) -> ImageError:
     """Choose the call's error: the first of those that may have cost most. It is billed as far as any attempt is.
 
     A free failure must not speak for one that was paid for: its code might say that all can be done again.

@@ -58,13 +58,13 @@ def _with(options: Options, name: str, value: int | str | PixelSize | None) -> O
 def _as_option(option: str, value: JsonValue) -> int | str | PixelSize | None:
     """Read a param as an option; None = it says what no option can say ("auto"), so the provider gets it as it is."""
     if option in _WHOLE:
-        return _whole(option, value)
+        return _whole_number(option, value)
     if not isinstance(value, str):
         raise ValueError(f"must be a string, as options.{option}")  # noqa: TRY004 - a caller's mistake, not ours
     return _size(value) if option == "size" else value
 
 
-def _whole(option: str, value: JsonValue) -> int:
+def _whole_number(option: str, value: JsonValue) -> int:
     least, most = _WHOLE[option]
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"must be a whole number, as options.{option}")  # noqa: TRY004 - as above

@@ -9,13 +9,14 @@ from typing import Any, NoReturn, Self, TypeAlias, cast
 
 import grpc
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.result import GenerationFailure
 from imagegen_server.generation.faults import describe_fault
 
 from .status import MAX_VIOLATIONS, status_of
+from .wire import EDIT_REQUEST, MAX_BESIDE_IMAGES, bytes_beside_images
 
 _SERVICES = "/imagegen.v1."
 _LONGEST_FACT = 200
@@ -67,29 +68,25 @@ class Boundary(grpc.aio.ServerInterceptor):
         unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
         streaming = cast("Callable[[Message, Context], AsyncGenerator[Message, None]]", handler.unary_stream)
 
-        async def answer(request: Message, context: Context) -> Message:
+        async def answer(request: bytes, context: Context) -> Message:
             with _CallLine(method) as line:
                 try:
-                    return await unary(request, context)
+                    return await unary(_parse(request, handler.request_deserializer), context)
                 except Exception as problem:  # noqa: BLE001 - a fault in one call must not touch the others
                     await line.abort(context, problem)
 
-        async def stream(request: Message, context: Context) -> None:
+        async def stream(request: bytes, context: Context) -> None:
             with _CallLine(method) as line:
                 try:
-                    async with aclosing(streaming(request, context)) as messages:
+                    async with aclosing(streaming(_parse(request, handler.request_deserializer), context)) as messages:
                         async for message in messages:
                             await self._write(context, message)
                 except Exception as problem:  # noqa: BLE001 - as above
                     await line.abort(context, problem)
 
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                cast("Any", stream), handler.request_deserializer, handler.response_serializer
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            cast("Any", answer), handler.request_deserializer, handler.response_serializer
-        )
+            return grpc.unary_stream_rpc_method_handler(cast("Any", stream), None, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(cast("Any", answer), None, handler.response_serializer)
 
     async def _write(self, context: Context, message: Message) -> None:
         try:
@@ -97,6 +94,26 @@ class Boundary(grpc.aio.ServerInterceptor):
                 await context.write(message)
         except TimeoutError:
             raise ImageError(Reason.CANCELLED, f"the reader took nothing for {self._slow_reader:g} s") from None
+
+
+def _parse(data: bytes, deserialize: Callable[[bytes], Message] | None) -> Message:
+    """Read a request, after a look at what parsing it would cost.
+
+    :raises ImageError: INVALID_REQUEST
+    """
+    assert deserialize is not None
+    if len(data) > MAX_BESIDE_IMAGES and bytes_beside_images(data, EDIT_REQUEST) > MAX_BESIDE_IMAGES:
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            f"the request has more than {MAX_BESIDE_IMAGES} bytes that are no image: prompts, params or unknown fields",
+        )
+    try:
+        return deserialize(data)
+    except DecodeError:
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            "the request is no message of this method: damaged, not UTF-8, or too deep",
+        ) from None
 
 
 class _CallLine:
@@ -136,9 +153,12 @@ class _CallLine:
         elif isinstance(problem, ImageError):
             error = problem
         else:
-            ids = {key: str(fact) for key, fact in self._facts.items() if key in _IDS}
-            error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details", metadata=ids)
+            # Before there is a generation nothing can have been spent.
+            billed = Billed.UNKNOWN if "generation_id" in self._facts else Billed.NO
+            error = ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details", billed=billed)
             self._facts |= describe_fault(problem)
+        ids = {key: str(fact) for key, fact in self._facts.items() if key in _IDS}
+        error = error.with_metadata(ids | error.metadata)
         code, message, trailers = status_of(error, failure)
         self._code = code.name
         self._facts |= {"reason": error.reason.name, "billed": error.billed.name.lower()}

@@ -81,9 +81,8 @@ async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: i
     match entry.event:
         case PreviewShown(index, number, _, data):
             pass
-        case ImageFinished(generated):
+        case ImageFinished(generated, data):
             index, number = generated.index, 0
-            _, data = await engine.image(generation.caller, generated.image.image_id)
         case _:
             return
     for offset, piece in pieces(data):
@@ -94,3 +93,5 @@ async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: i
             return
         chunk = image_stream_pb2.ImageChunk(index=index, preview_number=number, offset=offset, data=piece)
         yield Event(sequence=sequence, chunk=chunk)
+    if isinstance(entry.event, ImageFinished):
+        engine.delivered(entry.event.generated.image.image_id)

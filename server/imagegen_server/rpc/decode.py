@@ -14,7 +14,7 @@ from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFac
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import MAX_COMPRESSION, MAX_PREVIEWS, MAX_SIDE, Operation, Options, PixelSize, Wish
-from imagegen_server.images.facts import read_facts
+from imagegen_server.images.facts import is_truncated, read_facts
 
 MAX_PROMPT_BYTES = 131_072
 MAX_INPUT_IMAGES = 16
@@ -23,6 +23,9 @@ FIRST_INEXACT_INTEGER = 2**53
 """From here on a double skips integers, so one that arrives may not be the one that was meant."""
 
 _INPUT_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+_MOST_UNKNOWN = 1000
+"""Unknown fields of one message that are looked at."""
+
 _MOST_FINDINGS = 100
 """Findings of one kind that are kept; a request of 65 MB could hold millions."""
 
@@ -164,6 +167,8 @@ def _image(source: image_pb2.ImageSource, path: str, wrong: list[Violation]) -> 
         problem = f"is {facts.media_type if facts else 'no image'}; give a PNG, JPEG, WebP or GIF"
     elif facts.width is None:
         problem = f"is {facts.media_type}, but cut short in its header"
+    elif is_truncated(source.data, facts.media_type):
+        problem = f"is {facts.media_type}, but cut short"
     if facts is None or problem:
         wrong.append(Violation(f"{path}.data", problem))
         return _UNREADABLE
@@ -219,7 +224,7 @@ def _first_distinct(paths: Iterable[str]) -> Iterator[str]:
 
 def _unknown_fields(message: Message, path: str) -> Iterator[str]:
     unknown = UnknownFieldSet(message)
-    for position in range(len(unknown)):
+    for position in range(min(len(unknown), _MOST_UNKNOWN)):
         yield f"{path}#{unknown[position].field_number}"
     for descriptor, value in message.ListFields():
         kind = descriptor.message_type
@@ -228,5 +233,5 @@ def _unknown_fields(message: Message, path: str) -> Iterator[str]:
         if isinstance(value, Message):
             yield from _unknown_fields(value, f"{path}{descriptor.name}.")
         elif isinstance(value, Sequence):
-            for position, item in enumerate(value):
+            for position, item in enumerate(value[:MAX_INPUT_IMAGES]):
                 yield from _unknown_fields(item, f"{path}{descriptor.name}[{position}].")

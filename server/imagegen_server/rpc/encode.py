@@ -92,7 +92,7 @@ def generated_message(generated: GeneratedImage, data: bytes = b"") -> image_pb2
         index=generated.index,
         image=image_message(generated.image, data),
         revised_prompt=None if generated.revised_prompt is None else text(generated.revised_prompt),
-        seed=_whole(generated.seed, -(2**63), 2**63),
+        seed=_if_it_fits(generated.seed, -(2**63), 2**63),
         metadata=_structs(generated.metadata),
     )
 
@@ -134,11 +134,11 @@ def progress_message(progress: Progress, elapsed: float) -> image_stream_pb2.Pro
     """Write where a generation stands, `elapsed` seconds after its start."""
     message = image_stream_pb2.Progress(
         phase=image_stream_pb2.Phase.ValueType(progress.phase.value),
-        index=_whole(progress.index),
+        index=_if_it_fits(progress.index),
         fraction=progress.fraction if progress.fraction is not None and 0 <= progress.fraction <= 1 else None,
-        step=_whole(progress.step),
-        steps=_whole(progress.steps),
-        queue_position=_whole(progress.queue_position),
+        step=_if_it_fits(progress.step),
+        steps=_if_it_fits(progress.steps),
+        queue_position=_if_it_fits(progress.queue_position),
         model=text(progress.model),
         message=text(progress.message),
     )
@@ -211,12 +211,12 @@ def _warnings(warnings: Iterable[Warning]) -> list[image_pb2.Warning]:
 
 def _attempt(attempt: Attempt) -> image_pb2.Attempt:
     message = image_pb2.Attempt(
-        provider=attempt.provider,
-        model=attempt.model,
+        provider=text(attempt.provider),
+        model=text(attempt.model),
         outcome=image_pb2.AttemptOutcome.ValueType(attempt.outcome.value),
         billed=image_pb2.Billed.ValueType(attempt.billed.value),
         reason=error_reason_pb2.ErrorReason.ValueType(attempt.reason.value if attempt.reason else 0),
-        http_status=_whole(attempt.http_status),
+        http_status=_if_it_fits(attempt.http_status),
         provider_request_id=text(attempt.provider_request_id, MAX_METADATA_BYTES),
     )
     message.start_time.FromDatetime(attempt.start_time)
@@ -227,16 +227,16 @@ def _attempt(attempt: Attempt) -> image_pb2.Attempt:
 def _usage(usage: Usage) -> image_pb2.ImageUsage:
     cost = usage.cost
     return image_pb2.ImageUsage(
-        images_generated=_whole(usage.images_generated),
-        input_tokens=_whole(usage.input_tokens),
-        output_tokens=_whole(usage.output_tokens),
+        images_generated=_if_it_fits(usage.images_generated),
+        input_tokens=_if_it_fits(usage.input_tokens),
+        output_tokens=_if_it_fits(usage.output_tokens),
         cost=image_pb2.Cost(amount=cost.amount, currency=text(cost.currency), estimated=cost.estimated)
         if cost
         else None,
     )
 
 
-def _whole(value: int | None, least: int = 0, end: int = 2**32) -> int | None:
+def _if_it_fits(value: int | None, least: int = 0, end: int = 2**32) -> int | None:
     """Leave out what the field cannot hold."""
     return value if isinstance(value, int) and least <= value < end else None
 

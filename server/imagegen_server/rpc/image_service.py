@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, cast
 from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
-from imagegen_server.domain.events import Broken, Finished
-from imagegen_server.domain.result import ImageResult, Warning, WarningReason
+from imagegen_server.domain.events import Broken, Finished, ImageFinished
+from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.log import Entry
@@ -82,14 +82,15 @@ class ImageService(MissingMethods):
             for offset, piece in pieces(data, request.offset):
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=offset, data=piece)
                 facts = None
-        self._engine.delivered(request.image_id)
+        if request.offset < stored.size_bytes:
+            self._engine.delivered(request.image_id)
 
     async def _unary(self, request: Request, context: Context) -> image_pb2.ImageResult:
         async with self._generation(request, context, streaming=False) as generation:
             async for entry in generation.log.read(0, math.inf):
                 match entry:
                     case Entry(event=Finished(result)):
-                        return result_message(result, await self._inline(request.delivery, result, context))
+                        return result_message(result, self._inline(request.delivery, generation, context))
                     case Entry(event=Broken(failure, error)):
                         raise BrokenGeneration(error, failure)
         raise AssertionError("a log ends with its last entry")
@@ -100,9 +101,6 @@ class ImageService(MissingMethods):
             events = stream_events(self._engine, generation, after=0, mode=mode, heartbeat=self._settings.heartbeat)
             async for event in events:
                 yield event
-                if event.HasField("result") and mode != image_pb2.DELIVERY_MODE_REFERENCE:
-                    for generated in event.result.images:
-                        self._engine.delivered(generated.image.image_id)
 
     @asynccontextmanager
     async def _generation(self, request: Request, context: Context, *, streaming: bool) -> AsyncIterator[Generation]:
@@ -148,21 +146,22 @@ class ImageService(MissingMethods):
             )
         return noted
 
-    async def _inline(self, delivery: image_pb2.Delivery, result: ImageResult, context: Context) -> dict[str, bytes]:
+    def _inline(self, delivery: image_pb2.Delivery, generation: Generation, context: Context) -> dict[str, bytes]:
         """Choose the bytes that travel in the answer: all of them or none."""
+        finished = [event for event in generation.log.events if isinstance(event, ImageFinished)]
         limit = delivery.inline_limit_bytes if delivery.HasField("inline_limit_bytes") else DEFAULT_INLINE_BYTES
         limit = min(limit, self._settings.max_inline_bytes)
-        if delivery.mode == image_pb2.DELIVERY_MODE_REFERENCE or sum(i.image.size_bytes for i in result.images) > limit:
+        if delivery.mode == image_pb2.DELIVERY_MODE_REFERENCE or sum(len(event.data) for event in finished) > limit:
             return {}
-        ids = [generated.image.image_id for generated in result.images]
+        data = {event.generated.image.image_id: event.data for event in finished}
 
         def delivered(call: Any) -> None:
             if not call.cancelled():
-                for image_id in ids:
+                for image_id in data:
                     self._engine.delivered(image_id)
 
         context.add_done_callback(cast("Any", delivered))
-        return {image_id: (await self._engine.image(CALLER, image_id))[1] for image_id in ids}
+        return data
 
 
 def _note_outcome(generation: Generation) -> None:

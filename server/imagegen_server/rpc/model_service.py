@@ -1,10 +1,13 @@
 """The servicer of ModelService."""
 
+import asyncio
 import base64
+from collections.abc import Sequence
 
 import structlog
 from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
 
+from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.fitting import MAX_COUNT
@@ -18,6 +21,8 @@ _logger = structlog.get_logger("imagegen.call")
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
+LIST_SECONDS = 5.0
+"""How long one provider may take to list its models."""
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -35,13 +40,20 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         entries = self._chosen(request.provider)
         after = _from_token(request.page_token)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        models, unreachable = [], []
-        for entry in entries:
-            try:
-                models += [(f"{entry.name}/{model.id}", entry, model) for model in await entry.provider.models()]
-            except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others
-                reason = error_reason_pb2.ErrorReason.ValueType(_reason_of(problem, entry.name).value)
-                unreachable.append(model_service_pb2.UnreachableProvider(provider=entry.name, reason=reason))
+        lists = await asyncio.gather(*(_list(entry) for entry in entries))
+        models = [
+            (f"{entry.name}/{model.id}", entry, model)
+            for entry, listed in zip(entries, lists, strict=True)
+            if not isinstance(listed, Reason)
+            for model in listed
+        ]
+        unreachable = [
+            model_service_pb2.UnreachableProvider(
+                provider=entry.name, reason=error_reason_pb2.ErrorReason.ValueType(listed.value)
+            )
+            for entry, listed in zip(entries, lists, strict=True)
+            if isinstance(listed, Reason)
+        ]
         models = sorted((item for item in models if item[0] > after), key=lambda item: item[0])
         page = models[:size]
         note(models=len(page))
@@ -83,6 +95,17 @@ def _reason_of(problem: Exception, provider: str) -> Reason:
         return problem.reason
     _logger.error("adapter fault", provider=provider, **describe_fault(problem))
     return Reason.INTERNAL_ERROR
+
+
+async def _list(entry: ProviderEntry) -> Sequence[Model] | Reason:
+    """List the models of a provider, or tell why that cannot be done now."""
+    try:
+        async with asyncio.timeout(LIST_SECONDS):
+            return await entry.provider.models()
+    except TimeoutError:
+        return Reason.TIMEOUT
+    except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others
+        return _reason_of(problem, entry.name)
 
 
 def _to_token(last_name: str) -> str:

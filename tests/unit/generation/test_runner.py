@@ -157,11 +157,13 @@ async def test_a_provider_that_ignores_cancellation_holds_nobody_up(
     shop = workshop(stubborn, timeout=600.0 if by == "deadline" else 0.02)
     with structlog.testing.capture_logs() as lines:
         broken = await shop.broken(time_left=short if by == "deadline" else None)
+        in_hand = shop.in_hand
+        await asyncio.gather(*shop.engine._runs)
+        let_go.set()
 
     assert broken.error.reason is Reason.TIMEOUT
+    assert in_hand == (0, 0, 0)
     assert [line["event"] for line in lines] == ["provider ignores cancellation"]
-    assert shop.in_hand == (0, 0, 0)
-    let_go.set()
     await shop.provider.closed.wait()
     assert shop.in_hand == (0, 0, 0)
 

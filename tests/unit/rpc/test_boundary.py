@@ -20,6 +20,8 @@ from tests.support.values import failed
 METHOD = "/imagegen.v1.ImageService/Generate"
 REQUEST, ANSWER = image_pb2.ImageInput(prompt="the secret prompt"), image_pb2.ImageResult(generation_id="gen_1")
 
+PARSE = image_pb2.ImageInput.FromString
+
 Handler = Callable[[Message, Any], Awaitable[Message] | AsyncGenerator[Message, None]]
 
 
@@ -35,10 +37,10 @@ async def wrapped(handler: Any, method: str = METHOD, slow_reader: float = 60.0)
 
 async def unary(handler: Handler, context: FakeContext | None = None) -> tuple[Any, Any]:
     """Serve a unary call; returns its answer or its abort, and its log line."""
-    made = await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", handler)))
+    made = await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", handler), PARSE))
     with structlog.testing.capture_logs() as lines:
         try:
-            answer = await made.unary_unary(REQUEST, context or FakeContext())
+            answer = await made.unary_unary(REQUEST.SerializeToString(), context or FakeContext())
         except Aborted as aborted:
             answer = aborted
     (line,) = lines
@@ -47,11 +49,11 @@ async def unary(handler: Handler, context: FakeContext | None = None) -> tuple[A
 
 async def stream(handler: Handler, context: FakeContext, slow_reader: float = 60.0) -> tuple[Any, Any]:
     """Serve a streaming call; returns its abort, if any, and its log line."""
-    made = await wrapped(grpc.unary_stream_rpc_method_handler(cast("Any", handler)), slow_reader=slow_reader)
+    made = await wrapped(grpc.unary_stream_rpc_method_handler(cast("Any", handler), PARSE), slow_reader=slow_reader)
     aborted = None
     with structlog.testing.capture_logs() as lines:
         try:
-            await made.unary_stream(REQUEST, context)
+            await made.unary_stream(REQUEST.SerializeToString(), context)
         except Aborted as problem:
             aborted = problem
     (line,) = lines
@@ -155,10 +157,10 @@ async def test_what_this_version_lacks_is_unimplemented() -> None:
 
 async def test_a_caller_that_left_is_noted() -> None:
     """Cancellation goes on its way, and the line says who ended the call."""
-    made = await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", raising(asyncio.CancelledError()))))
+    made = await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", raising(asyncio.CancelledError())), PARSE))
 
     with structlog.testing.capture_logs() as lines, pytest.raises(asyncio.CancelledError):
-        await made.unary_unary(REQUEST, FakeContext())
+        await made.unary_unary(REQUEST.SerializeToString(), FakeContext())
 
     assert [(line["code"], line["client_left"]) for line in lines] == [("CANCELLED", True)]
 
@@ -178,11 +180,13 @@ async def test_notes_of_two_calls_do_not_mix() -> None:
         return ANSWER
 
     first, second = [
-        await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", handler))) for handler in (waits, passes)
+        await wrapped(grpc.unary_unary_rpc_method_handler(cast("Any", handler), PARSE)) for handler in (waits, passes)
     ]
     note(model="nobody's")
     with structlog.testing.capture_logs() as lines:
-        await asyncio.gather(first.unary_unary(REQUEST, FakeContext()), second.unary_unary(REQUEST, FakeContext()))
+        await asyncio.gather(
+            *(made.unary_unary(REQUEST.SerializeToString(), FakeContext()) for made in (first, second))
+        )
 
     assert [(line.get("model"), line.get("images")) for line in lines] == [(None, 1), ("first", None)]
 

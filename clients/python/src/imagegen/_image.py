@@ -153,9 +153,9 @@ class Image:
         """
         content = self.bytes
         target = Path(path)
-        if not target.suffix:
+        if not target.suffix and not _is_special(target):
             target = target.with_name(target.name + _SUFFIXES.get(self.media_type, ""))
-        if target.exists() and not target.is_file():
+        if _is_special(target):
             target.write_bytes(content)
         else:
             _replace(Path(os.path.realpath(target)), content)
@@ -244,3 +244,8 @@ def _replace(target: Path, content: _Bytes) -> None:
         if target.exists():
             shutil.copymode(target, unfinished)
         unfinished.replace(target)
+
+
+def _is_special(target: Path) -> bool:
+    """Tell a pipe or a device, which is written to directly, from a file or a place for one."""
+    return target.exists() and not target.is_file() and not target.is_dir()

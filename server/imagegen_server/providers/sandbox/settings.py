@@ -15,3 +15,9 @@ class SandboxSettings:
 
     workers: int = 2
     """Pictures drawn at the same time."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits under which nothing can be drawn."""
+        for name, least in (("max_pixels", 256), ("max_side", 16), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")

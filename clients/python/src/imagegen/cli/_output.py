@@ -28,6 +28,8 @@ class Output:
         self.stdout = target == STDOUT
         if self.stdout and self._several:
             raise click.UsageError("-o - takes one image; give a file name for several")
+        if self.stdout and (sys.stdout is None or sys.stdout.closed):
+            raise click.UsageError("-o - needs standard output, which is closed")
         if self.stdout and sys.stdout.isatty():
             raise click.UsageError("-o - would write the image into the terminal: give a file name, or use a pipe")
         if not self.stdout:
