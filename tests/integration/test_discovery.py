@@ -1,5 +1,7 @@
 """What tools and load balancers find: models, health, reflection."""
 
+import asyncio
+
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
@@ -56,6 +58,24 @@ async def test_a_provider_whose_list_cannot_be_read_is_named() -> None:
         assert len(page.models) == 7
         assert [(item.provider, item.reason) for item in page.unreachable] == [
             ("down", error_reason_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE)
+        ]
+
+
+async def test_a_provider_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that does not come in time is named unreachable, and the others are listed."""
+    monkeypatch.setattr("imagegen_server.rpc.model_service.LIST_SECONDS", 0.05)
+
+    async def silent() -> list[Model]:
+        await asyncio.Event().wait()
+        return []
+
+    fine, stuck = ScriptedProvider(known_models=MANY), ScriptedProvider(list_models=silent)
+    async with running_server(as_config("fine", fine), as_config("stuck", stuck)) as server:
+        (page,) = await list_all(server)
+
+        assert len(page.models) == 7
+        assert [(item.provider, item.reason) for item in page.unreachable] == [
+            ("stuck", error_reason_pb2.ERROR_REASON_TIMEOUT)
         ]
 
 

@@ -17,7 +17,7 @@ from imagegen_server.telemetry.logs import configure_logs
 from pydantic import ByteSize
 
 from tests.support.calls import edit, generate, refusal, watch
-from tests.support.pictures import png
+from tests.support.pictures import noisy_png, png
 from tests.support.provider import ScriptedProvider
 from tests.support.server import as_config, running_server
 
@@ -181,15 +181,31 @@ async def test_garbage_on_the_port_hurts_nobody() -> None:
         assert (await server.images.Generate(generate())).images
 
 
-async def test_a_request_that_is_no_message_is_an_error_for_that_call() -> None:
-    """Bytes that do not parse as the request end that call alone."""
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff", b"\x12\x04\x0a\x02\xff\xfe"])
+async def test_a_request_that_is_no_message_is_refused_by_name(garbage: bytes) -> None:
+    """Bytes that do not parse, and text that is no UTF-8, are INVALID_REQUEST and cost nothing."""
     async with running_server(as_config("test", ScriptedProvider())) as server:
         method = "/imagegen.v1.ImageService/Generate"
         raw: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = server.channel.unary_unary(method)
-        with pytest.raises(grpc.aio.AioRpcError):
-            await raw(b"\xff\xff\xff")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await raw(garbage)
 
+        assert (refusal(caught.value).reason, refusal(caught.value).billed) == ("INVALID_REQUEST", "no")
         assert (await server.images.Generate(generate())).images
+
+
+async def test_megabytes_that_are_no_image_are_refused_before_they_are_parsed() -> None:
+    """Tens of megabytes of tiny or unknown fields are refused at once; the same of image bytes are taken."""
+    provider = ScriptedProvider()
+    async with running_server(as_config("test", provider)) as server:
+        request = edit(png(8, 8))
+        request.MergeFromString(b"\x9a\x06\x00" * 8_000_000)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.images.Edit(request)
+
+        assert refusal(caught.value).reason == "INVALID_REQUEST"
+        assert provider.tasks == []
+        assert (await server.images.Edit(edit(noisy_png(1500, 1500)))).images
 
 
 async def test_the_log_has_one_line_a_call_without_prompt_or_bytes(capfd: pytest.CaptureFixture[str]) -> None:

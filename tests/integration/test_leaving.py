@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import grpc
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2
+from imagegen_server.config import StoreTable
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, ProviderEvent
 from imagegen_server.domain.task import Task
@@ -164,3 +165,37 @@ async def test_a_provider_that_ignores_cancellation_holds_nobody_up(monkeypatch:
 
         assert refusal(caught.value).reason == "TIMEOUT"
         assert time.monotonic() - start < 60
+
+
+async def test_an_adapter_that_is_slow_to_let_go_does_not_cost_the_answer() -> None:
+    """What is finished at the deadline is returned in time, although the adapter takes seconds to close."""
+    go_on = asyncio.Event()
+
+    async def slow_to_close(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        try:
+            yield Complete(0, png(8, 8))
+            await asyncio.Event().wait()
+        finally:
+            await go_on.wait()
+
+    async with running_server(as_config("test", ScriptedProvider(script=slow_to_close))) as server:
+        result = await server.images.Generate(generate(options={"count": 2}), timeout=1.5)
+        go_on.set()
+
+        assert [image.index for image in result.images] == [0]
+        assert [failure.index for failure in result.failures] == [1]
+
+
+async def test_an_image_that_expires_under_its_reader_still_arrives() -> None:
+    """The store may forget an image while its generation runs; its own readers get it all the same."""
+
+    async def slow(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        yield Complete(0, png(8, 8))
+        await asyncio.sleep(0.2)
+        yield Complete(1, png(8, 8, shade=5))
+
+    store = StoreTable.model_validate({"ttl": "50ms"})
+    async with running_server(as_config("test", ScriptedProvider(script=slow)), store=store) as server:
+        result = await server.images.Generate(generate(options={"count": 2}))
+
+        assert [image.image.data for image in result.images] == [png(8, 8), png(8, 8, shade=5)]

@@ -28,7 +28,7 @@ class Log(Protocol):
 class Call:
     """What belongs to one attempt rather than to its task.
 
-    `deadline` is on the event loop's clock, in seconds; the server itself ends the attempt then.
+    `deadline` is a value of time.monotonic(), in seconds; the server itself ends the attempt then.
     `accepted` must be called as soon as the provider has taken the task on and may bill it, with the provider's own
     request id if it told one. What fails before counts as not billed if the error says so; what fails after never is
     sent again.

@@ -155,10 +155,12 @@ async def test_a_provider_that_ignores_cancellation_holds_nobody_up(
         yield Complete(0, png())
 
     shop = workshop(stubborn, timeout=600.0 if by == "deadline" else 0.02)
-    with structlog.testing.capture_logs() as lines:
-        broken = await shop.broken(time_left=short if by == "deadline" else None)
-        in_hand = shop.in_hand
-        await asyncio.gather(*shop.engine._runs)
+    try:
+        with structlog.testing.capture_logs() as lines:
+            broken = await shop.broken(time_left=short if by == "deadline" else None)
+            in_hand = shop.in_hand
+            await asyncio.gather(*shop.engine._runs)
+    finally:
         let_go.set()
 
     assert broken.error.reason is Reason.TIMEOUT
