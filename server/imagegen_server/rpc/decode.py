@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from google.protobuf import struct_pb2
 from google.protobuf.message import Message
@@ -137,17 +137,7 @@ def _with_images(wish: Wish, edit: image_pb2.ImageEditInput, wrong: list[Violati
         for position, source in enumerate(edit.images[:MAX_INPUT_IMAGES])
     )
     mask = _image(edit.mask, "input.mask", wrong) if edit.HasField("mask") else None
-    return Wish(
-        operation=wish.operation,
-        model=wish.model,
-        prompt=wish.prompt,
-        options=wish.options,
-        images=images,
-        mask=mask,
-        params=wish.params,
-        strict=wish.strict,
-        preview_default=wish.preview_default,
-    )
+    return replace(wish, images=images, mask=mask)
 
 
 def _image(source: image_pb2.ImageSource, path: str, wrong: list[Violation]) -> InputImage:
