@@ -13,6 +13,8 @@ from .generation.engine import Engine
 from .generation.ids import Ids
 from .generation.plan import Planner
 from .generation.store import StoreSettings
+from .http.allocator import keep_large_buffers
+from .http.client import HttpClient
 from .providers.registry import ProviderEntry, Registry
 from .rpc.image_service import DeliverySettings, ImageService
 from .rpc.model_service import ModelService
@@ -36,7 +38,8 @@ def build_providers(config: Config) -> Registry:
             provider = item.type.build(item.name, item.settings)
         except Exception as problem:
             raise ConfigError(f"providers.{item.name}: cannot be set up: {problem}") from problem
-        entries.append(ProviderEntry(item.name, item.type.name, provider, item.timeout))
+        http = HttpClient(item.http) if item.http else None
+        entries.append(ProviderEntry(item.name, item.type.name, provider, item.timeout, http, item.key))
     return Registry(entries)
 
 
@@ -51,7 +54,7 @@ class App:
         self._registry = build_providers(config)
         ids = Ids()
         self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes), ids)
-        planner = Planner(self._registry, config.aliases)
+        planner = Planner(self._registry, config.aliases, config.prices)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         self.engine = Engine(
             registry=self._registry, planner=planner, store=self.store, admission=self.admission, ids=ids
@@ -84,6 +87,7 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
 
     :raises OSError: the address cannot be bound
     """
+    keep_large_buffers()
     app = App(config)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,8 +1,12 @@
-"""Programs that a user may not have: skipped by name for a user, a failure in CI."""
+"""Programs and packages that a user may not have: skipped by name for a user, a failure in CI."""
 
+import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -15,9 +19,19 @@ PATH = os.pathsep.join([str(BIN), str(ROOT / ".tools" / "bin"), os.environ.get("
 
 def require(program: str) -> None:
     """Skip the test if a program is missing, or fail it in CI."""
-    if shutil.which(program, path=PATH):
-        return
-    message = f"{program} is not installed"
+    if not shutil.which(program, path=PATH):
+        _missing(program)
+
+
+def require_package(name: str) -> ModuleType:
+    """Import a package, or skip the test if it is missing, or fail it in CI. One that is there and broken raises."""
+    if importlib.util.find_spec(name) is None:
+        _missing(name)
+    return importlib.import_module(name)
+
+
+def _missing(name: str) -> NoReturn:
+    message = f"{name} is not installed"
     if os.environ.get("CI") == "true":
         pytest.fail(message + ", and CI must have it")
     pytest.skip(message)

@@ -64,6 +64,16 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenKinds:
+    """How tokens divide into kinds that have prices of their own. None = not told."""
+
+    input_text: int | None = None
+    input_image: int | None = None
+    output_text: int | None = None
+    output_image: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What is known of use. None = unknown, never 0."""
 
@@ -71,6 +81,7 @@ class Usage:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: Cost | None = None
+    kinds: TokenKinds = TokenKinds()
 
 
 @dataclass(frozen=True, slots=True)

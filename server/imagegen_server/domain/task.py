@@ -88,7 +88,7 @@ class Wish:
     """What a caller asked for, before it is held against a model.
 
     `model` as the caller wrote it; `params` by provider name or type. `preview_default` is what an unset
-    options.preview_count means in the form that was called.
+    options.preview_count means in the form that was called; without `previews_shown` that form can show none.
     """
 
     operation: Operation
@@ -100,6 +100,7 @@ class Wish:
     params: Mapping[str, JsonObject] = field(default_factory=dict)
     strict: bool = False
     preview_default: int = 0
+    previews_shown: bool = True
 
     @property
     def input_bytes(self) -> int:

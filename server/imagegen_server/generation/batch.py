@@ -65,14 +65,9 @@ class Batch:
     async def run(self) -> None:
         """Call the provider and take in what it yields."""
         self._called = True
-        call = Call(
-            deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
-            log=_logger.bind(provider=self._entry.name, generation_id=self._generation.id),
-            accepted=self._record.accept,
-        )
         limit = asyncio.timeout(self._entry.timeout)
         try:
-            async with limit, aclosing(self._entry.provider.run(self._task, call)) as events:
+            async with limit, aclosing(self._entry.provider.run(self._task, self._call())) as events:
                 async for event in events:
                     await self._take(event)
             error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
@@ -94,6 +89,15 @@ class Batch:
                 )
                 error = ImageError(Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} has a fault; see the log")
         self.end(error)
+
+    def _call(self) -> Call:
+        return Call(
+            deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
+            log=_logger.bind(provider=self._entry.name, generation_id=self._generation.id),
+            accepted=self._record.accept,
+            http=self._entry.http,
+            key=self._entry.key,
+        )
 
     def end(self, error: ImageError) -> None:
         """Give every image that has none its end. Nothing is taken in after this."""

@@ -2,15 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 from imagegen_server.domain.errors import ImageError, Reason, Violation
-from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, Task, Wish
 from imagegen_server.images.decoding import UnreadableImage
 from imagegen_server.images.masks import Selection, read_mask
 from imagegen_server.providers.registry import ProviderEntry
+
+from .params import Merged
 
 MAX_COUNT = 16
 """Largest options.count where the model names none."""
@@ -70,14 +72,16 @@ def require_operation(wish: Wish, entry: ProviderEntry, model: Model) -> None:
         )
 
 
-def fit(wish: Wish, entry: ProviderEntry, model: Model, params: JsonObject, noted: list[Warning]) -> Task:
+def fit(merged: Merged, entry: ProviderEntry, model: Model, noted: list[Warning]) -> Task:
     """Make the task, without the options that the model does not know. Appends to `noted` what is left out."""
+    wish = merged.wish
     if model.retire_time is not None:
         when = model.retire_time.date().isoformat()
-        noted.append(Warning("model", WarningReason.MODEL_RETIRING, f"the provider ends this model on {when}"))
+        what = "ends" if model.retire_time > datetime.now(UTC) else "ended"
+        noted.append(Warning("model", WarningReason.MODEL_RETIRING, f"the provider {what} this model on {when}"))
     unknown: dict[str, None] = {}
     for name in wish.options.given():
-        if why := _why_unknown(name, wish, model):
+        if name not in merged.read_options and (why := _why_unknown(name, wish, model)):
             noted.append(Warning(f"options.{name}", WarningReason.IGNORED, why))
             unknown[name] = None
     if not entry.provider.uses_image_metadata:
@@ -89,7 +93,7 @@ def fit(wish: Wish, entry: ProviderEntry, model: Model, params: JsonObject, note
     options = replace(
         wish.options, **unknown, count=wish.options.count or 1, preview_count=_previews(wish, model, noted)
     )
-    return Task(wish.operation, model.id, wish.prompt, options, wish.images, wish.mask, params)
+    return Task(wish.operation, model.id, wish.prompt, options, wish.images, wish.mask, merged.params)
 
 
 def _why_unknown(name: str, wish: Wish, model: Model) -> str:
@@ -109,6 +113,11 @@ def _why_unknown(name: str, wish: Wish, model: Model) -> str:
 def _previews(wish: Wish, model: Model, noted: list[Warning]) -> int:
     """Choose how many previews to ask for."""
     wanted = wish.options.preview_count
+    if not wish.previews_shown:
+        if wanted:
+            why = "a unary call shows none; use the stream form"
+            noted.append(Warning("options.preview_count", WarningReason.IGNORED, why))
+        return 0
     if model.capabilities.previews not in (PreviewSupport.IMAGES, PreviewSupport.UNKNOWN):
         if wanted:
             noted.append(Warning("options.preview_count", WarningReason.IGNORED, f"{model.id} shows no previews"))

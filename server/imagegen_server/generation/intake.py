@@ -5,12 +5,12 @@ An adapter may be wrong about a number or hand on what its vendor sent; that mus
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import cast
 
 from imagegen_server.domain.events import Report
 from imagegen_server.domain.json import JsonObject, JsonValue
-from imagegen_server.domain.result import Cost, Usage
+from imagegen_server.domain.result import Cost, TokenKinds, Usage
 
 _DEEPEST = 16
 """Levels of metadata that are kept as they are; deeper ones become text. Readers' protobuf ends at about 30."""
@@ -57,7 +57,14 @@ def _clean_usage(usage: object) -> Usage | None:
         input_tokens=clean_whole(usage.input_tokens),
         output_tokens=clean_whole(usage.output_tokens),
         cost=usage.cost if _is_cost(usage.cost) else None,
+        kinds=_clean_kinds(usage.kinds),
     )
+
+
+def _clean_kinds(kinds: object) -> TokenKinds:
+    if not isinstance(kinds, TokenKinds):
+        return TokenKinds()
+    return TokenKinds(**{item.name: clean_whole(getattr(kinds, item.name)) for item in fields(TokenKinds)})
 
 
 def _is_cost(cost: object) -> bool:

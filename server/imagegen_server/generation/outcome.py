@@ -1,6 +1,7 @@
 """What a generation says at its end."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Broken, Finished
@@ -9,6 +10,7 @@ from imagegen_server.domain.result import Attempt, Cost, GenerationFailure, Imag
 
 from .batch import Batch
 from .generation import Generation
+from .prices import Price
 
 
 def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Broken:
@@ -16,7 +18,7 @@ def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Bro
     images = sorted((image for batch in batches for image in batch.images), key=lambda image: image.index)
     failures = sorted((failure for batch in batches for failure in batch.failures), key=lambda failure: failure.index)
     attempts = tuple(sorted((a for batch in batches for a in batch.attempts), key=lambda attempt: attempt.start_time))
-    usage = _total_usage(batches)
+    usage = _total_usage(generation, batches)
     if images:
         return Finished(
             ImageResult(
@@ -51,12 +53,22 @@ def _metadata(generation: Generation, batches: Sequence[Batch]) -> dict[str, Jso
     return {generation.plan.entry.name: said[0] if len(batches) == 1 else {"requests": list(said)}}
 
 
-def _total_usage(batches: Sequence[Batch]) -> Usage | None:
+def _usage(batch: Batch, price: Price | None) -> Usage | None:
+    """What one request told, with a cost estimated from the operator's prices where it told none."""
+    usage = batch.report.usage
+    if price is None or (usage is not None and usage.cost is not None) or not (usage or batch.images):
+        return usage
+    cost = price.estimate(usage, len(batch.images))
+    return replace(usage or Usage(), cost=cost) if cost else usage
+
+
+def _total_usage(generation: Generation, batches: Sequence[Batch]) -> Usage | None:
     """Add up what every request told; what one of them left unsaid is unknown."""
-    told = [batch.report.usage for batch in batches if batch.report.usage is not None]
+    usages = [_usage(batch, generation.plan.price) for batch in batches]
+    told = [usage for usage in usages if usage is not None]
     silent_but_billed = any(
-        batch.report.usage is None and any(attempt.billed is not Billed.NO for attempt in batch.attempts)
-        for batch in batches
+        usage is None and any(attempt.billed is not Billed.NO for attempt in batch.attempts)
+        for usage, batch in zip(usages, batches, strict=True)
     )
 
     def total(count: Callable[[Usage], int | None]) -> int | None:

@@ -1,7 +1,7 @@
 """The provider's own parameters: which of them are meant, and those that say what an option says."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from imagegen_server.domain.errors import Violation
 from imagegen_server.domain.json import JsonObject, JsonValue
@@ -20,17 +20,26 @@ _WHOLE = {
 _PIXELS = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
-def merge_params(
-    wish: Wish, entry: ProviderEntry, wrong: list[Violation], noted: list[Warning]
-) -> tuple[Wish, JsonObject]:
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A wish with the options that params say, and the params that are left to be sent unmodified.
+
+    `read_options` names these options: what a caller says in the provider's own words is not held against our lists.
+    """
+
+    wish: Wish
+    params: JsonObject
+    read_options: frozenset[str]
+
+
+def merge_params(wish: Wish, entry: ProviderEntry, wrong: list[Violation], noted: list[Warning]) -> Merged:
     """Pick the params meant for a provider, and read those that say what an option says as that option.
 
-    Returns the wish with such options set, and the params that are left to be sent unmodified. Appends to `wrong` what
-    the adapter must control itself or what cannot be read, and to `noted` what was said twice.
+    Appends to `wrong` what the adapter must control itself or what cannot be read, and to `noted` what was said twice.
     """
     key = entry.name if entry.name in wish.params else entry.type_name
     given = wish.params.get(key, {})
-    options, left = wish.options, dict(given)
+    options, left, read_options = wish.options, dict(given), set()
     for name, value in given.items():
         path = f"params.{key}.{name}"
         if name in entry.provider.controlled_params:
@@ -47,7 +56,8 @@ def merge_params(
             options = _with(options, option, read)
             if read is not None:
                 del left[name]
-    return replace(wish, options=options), left
+                read_options.add(option)
+    return Merged(replace(wish, options=options), left, frozenset(read_options))
 
 
 def _with(options: Options, name: str, value: int | str | PixelSize | None) -> Options:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imagegen_server.domain.capabilities import Capabilities, Model
+from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Task, Wish
@@ -12,6 +12,7 @@ from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .fitting import fit, mask_effect, over_limits, require_operation
 from .params import merge_params
+from .prices import Price
 
 _LONGEST_NAME = 512
 _MASKS_AT_ONCE = 2
@@ -31,15 +32,19 @@ class Plan:
     batches: tuple[tuple[int, Task], ...]
     """Index of the first image, and the task of the request."""
     warnings: tuple[Warning, ...]
+    price: Price | None = None
 
 
 class Planner:
     """Turns wishes into plans. Spends nothing."""
 
-    def __init__(self, registry: Registry, aliases: Mapping[str, str]) -> None:
-        """Know the providers and the aliases (name to "provider/model")."""
+    def __init__(
+        self, registry: Registry, aliases: Mapping[str, str], prices: Mapping[str, Price] | None = None
+    ) -> None:
+        """Know the providers, the aliases (name to "provider/model") and the prices (by "provider/model")."""
         self._registry = registry
         self._aliases = aliases
+        self._prices = prices or {}
         self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
 
     def resolve(self, name: str) -> tuple[ProviderEntry, Model]:
@@ -94,11 +99,12 @@ class Planner:
             raise _invalid(wrong, wish.model) from None
         name = f"{entry.name}/{model.id}"
         noted = list(warnings)
-        wish, params = merge_params(wish, entry, wrong, noted)
+        merged = merge_params(wish, entry, wrong, noted)
+        wish = merged.wish
         wrong += over_limits(wish, model.capabilities)
         if not wrong:
             require_operation(wish, entry, model)
-        task = fit(wish, entry, model, params, noted)
+        task = fit(merged, entry, model, noted)
         noted += await mask_effect(wish, wrong, self._decoding)
         task = _prepare(task, entry, wrong, noted)
         if wrong:
@@ -110,7 +116,7 @@ class Planner:
                 violations=[Violation(note.field, note.message) for note in refused],
                 metadata={"provider": entry.name, "model": name},
             )
-        return Plan(entry, name, task, _fan_out(task, model.capabilities), tuple(noted))
+        return Plan(entry, name, task, _fan_out(task, entry), tuple(noted), self._prices.get(name))
 
 
 def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: list[Warning]) -> Task:
@@ -149,9 +155,9 @@ def _invalid(violations: Sequence[Violation], model: str) -> ImageError:
     )
 
 
-def _fan_out(task: Task, capabilities: Capabilities) -> tuple[tuple[int, Task], ...]:
+def _fan_out(task: Task, entry: ProviderEntry) -> tuple[tuple[int, Task], ...]:
     """Split a task into provider requests, each with the index of its first image."""
-    most = capabilities.max_images or 1
+    most = entry.provider.images_per_request(task)
     return tuple(
         (
             first,

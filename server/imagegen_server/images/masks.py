@@ -49,9 +49,18 @@ def read_mask(data: bytes, *, most_pixels: int = MOST_PIXELS) -> Mask:
 
     :raises UnreadableImage: as `decode`
     """
-    image = decode(data, most_pixels=most_pixels)
-    coverage = _transparency(image) or _whiteness(image)
-    return Mask(image.width, image.height, coverage.tobytes())
+    return _mask_of(decode(data, most_pixels=most_pixels))
+
+
+def as_alpha_png(data: bytes) -> bytes:
+    """Make a mask a PNG that is transparent where the picture may change; one that is that already stays as it is.
+
+    :raises UnreadableImage: as `decode`
+    """
+    image = decode(data)
+    if image.format == "PNG" and _transparency(image) is not None:
+        return data
+    return to_alpha_png(_mask_of(image))
 
 
 def to_alpha_png(mask: Mask) -> bytes:
@@ -70,6 +79,11 @@ def to_white_png(mask: Mask) -> bytes:
 def to_black_png(mask: Mask) -> bytes:
     """Write a greyscale PNG that is black where the picture may change."""
     return _png(_inverted(mask.image()))
+
+
+def _mask_of(image: "Image") -> Mask:
+    coverage = _transparency(image) or _whiteness(image)
+    return Mask(image.width, image.height, coverage.tobytes())
 
 
 def _transparency(image: "Image") -> "Image | None":

@@ -11,7 +11,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
+from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
+from imagegen_server.http.client import HttpClient
 
 
 class Log(Protocol):
@@ -32,11 +34,15 @@ class Call:
     `accepted` must be called as soon as the provider has taken the task on and may bill it, with the provider's own
     request id if it told one. What fails before counts as not billed if the error says so; what fails after never is
     sent again.
+    `http` reaches the base URL of the provider's table and `key` is the key for this attempt; both are None for a
+    provider that declares no `ProviderType.remote`.
     """
 
     deadline: float
     log: Log
     accepted: Callable[[str], None]
+    http: HttpClient | None = None
+    key: Secret | None = None
 
 
 class Provider(ABC):
@@ -75,6 +81,13 @@ class Provider(ABC):
         """
         return task, ()
 
+    def images_per_request(self, task: Task) -> int:
+        """Tell how many images one request for such a task can make; more are asked for in several, side by side.
+
+        The default is what the model's capabilities say, or 1.
+        """
+        return self.model(task.model).capabilities.max_images or 1
+
     @abstractmethod
     def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         """Do the task: yield progress and previews as they come, then every image as Complete or Failed.
@@ -88,6 +101,19 @@ class Provider(ABC):
         """Let go of connections and threads. Called once, when the server stops."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """How a kind of provider is reached by HTTP, unless its table says otherwise.
+
+    `base_url` "" = the table must say it. `key_env` names the usual environment variable of the key, which enables the
+    provider without a table.
+    """
+
+    base_url: str = ""
+    key_env: str = ""
+    key_required: bool = True
+
+
 SettingsT = TypeVar("SettingsT")
 
 
@@ -96,7 +122,8 @@ class ProviderType(Generic[SettingsT]):
     """What an entry point of the group `imagegen.providers` names: a kind of provider that config can set up.
 
     `settings` is a frozen dataclass whose fields are the keys of the provider's table in the configuration, besides
-    those that every provider has (type, timeout); config fills it. `build` gets the provider's configured name.
+    those that every provider has (type, timeout) and those that every remote one has (base_url, api_key, headers,
+    concurrency, proxy, ca, engine); config fills it. `build` gets the provider's configured name.
     `implicit_on_loopback`: enabled without a table of its own while the server listens on loopback only.
     """
 
@@ -104,3 +131,4 @@ class ProviderType(Generic[SettingsT]):
     settings: type[SettingsT]
     build: Callable[[str, SettingsT], Provider]
     implicit_on_loopback: bool = False
+    remote: Remote | None = None

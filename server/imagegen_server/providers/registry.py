@@ -6,6 +6,9 @@ from importlib.metadata import entry_points
 
 import structlog
 
+from imagegen_server.domain.secret import Secret
+from imagegen_server.http.client import HttpClient
+
 from .base import Provider, ProviderType
 
 _logger = structlog.get_logger("imagegen.server")
@@ -15,12 +18,14 @@ ENTRY_POINT_GROUP = "imagegen.providers"
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider that is set up. `timeout` in seconds, for one attempt."""
+    """A provider that is set up. `timeout` in seconds, for one attempt; `http` and `key` as in Call."""
 
     name: str
     type_name: str
     provider: Provider
     timeout: float = 600.0
+    http: HttpClient | None = None
+    key: Secret | None = None
 
 
 class Registry:
@@ -44,6 +49,8 @@ class Registry:
         for entry in self._entries.values():
             try:
                 await entry.provider.close()
+                if entry.http is not None:
+                    await entry.http.close()
             except Exception as fault:  # noqa: BLE001 - the others must be closed too
                 _logger.error("provider not closed", provider=entry.name, exception=type(fault).__name__)  # noqa: TRY400
 

@@ -109,7 +109,7 @@ class ImageService(MissingMethods):
         note(model=request.model)
         wish, warnings = decoded.wish, decoded.warnings
         if not streaming:
-            wish = replace(wish, options=replace(wish.options, preview_count=0))
+            wish = replace(wish, previews_shown=False)
             warnings = [*warnings, *self._unary_warnings(request)]
         time_left = context.time_remaining()
         generation = await self._engine.open(wish, CALLER, time_left, decoded.violations, warnings)
@@ -132,10 +132,6 @@ class ImageService(MissingMethods):
 
     def _unary_warnings(self, request: Request) -> list[Warning]:
         noted = []
-        if request.options.preview_count:
-            noted.append(
-                Warning("options.preview_count", WarningReason.IGNORED, "a unary call shows none; use the stream form")
-            )
         if request.delivery.inline_limit_bytes > self._settings.max_inline_bytes:
             noted.append(
                 Warning(

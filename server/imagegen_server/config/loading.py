@@ -2,47 +2,28 @@
 
 import dataclasses
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from .providers.base import ProviderType
+from imagegen_server.generation.prices import Price
+from imagegen_server.providers.base import ProviderType
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+from .prices import PriceTable
+from .providers import ProviderConfig, ProviderTable, implicit_tables, provider_config
+from .values import ConfigError, Seconds, Table, explain
+
 _LARGEST_PORT = 65535
 _LARGEST_MESSAGE = 2**31 - 1
 """In bytes; grpc counts in 32 bits."""
 
-_YEAR = 366 * 24 * 60 * 60
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-
-class ConfigError(Exception):
-    """The configuration is wrong. The message names every wrong key."""
-
-
-def _seconds(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError('must be a duration with its unit, such as "30s", "15m" or "250ms"')  # noqa: TRY004 - pydantic
-    if not (match := _DURATION.fullmatch(value.strip())):
-        raise ValueError(f'{value!r} is no duration; write "30s", "15m", "24h" or "250ms"')
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=_YEAR)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServerTable(_Table):
+class ServerTable(Table):
     """[server]."""
 
     listen: str = "127.0.0.1:50051"
@@ -55,7 +36,7 @@ class ServerTable(_Table):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class StoreTable(_Table):
+class StoreTable(Table):
     """[store]."""
 
     url: Literal["memory://"] = "memory://"
@@ -63,20 +44,14 @@ class StoreTable(_Table):
     max_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(512 * 1024 * 1024)
 
 
-class _ProviderTable(_Table):
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str = ""
-    timeout: Seconds = 600.0
-
-
 class _File(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="IMAGEGEN__", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     server: ServerTable = ServerTable()
     store: StoreTable = StoreTable()
-    providers: dict[str, _ProviderTable] = {}
+    providers: dict[str, ProviderTable] = {}
     aliases: dict[str, str] = {}
+    prices: dict[str, PriceTable] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -92,16 +67,6 @@ class _File(BaseSettings):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ProviderConfig:
-    """One provider to set up. `settings` is of the type that its ProviderType names; `timeout` in seconds."""
-
-    name: str
-    type: ProviderType[Any]
-    settings: object
-    timeout: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Config:
     """All settings of a server."""
 
@@ -109,6 +74,8 @@ class Config:
     store: StoreTable
     providers: tuple[ProviderConfig, ...]
     aliases: Mapping[str, str]
+    prices: Mapping[str, Price] = dataclasses.field(default_factory=dict)
+    """By "provider/model"."""
 
 
 def load_config(
@@ -129,27 +96,31 @@ def load_config(
     try:
         read = _File(**given)
     except ValidationError as problem:
-        raise ConfigError(_explain(problem)) from None
+        raise ConfigError(explain(problem)) from None
     except SettingsError as problem:
         raise ConfigError(f"environment: {problem}; write one variable for each key") from None
     server = read.server.model_copy(update={"listen": listen}) if listen else read.server
     _check_address(server.listen)
     _require_safe_address(server, said_again=allow_insecure)
-    tables = dict(read.providers)
-    if is_loopback(server.listen):
-        for kind in types.values():
-            if kind.implicit_on_loopback:
-                tables.setdefault(kind.name, _ProviderTable())
+    implicit = implicit_tables(types, loopback=is_loopback(server.listen))
+    tables = dict(read.providers) | {name: table for name, table in implicit.items() if name not in read.providers}
     providers, wrong = [], []
     for name, table in tables.items():
         try:
-            providers.append(_provider(name, table, types))
+            providers.append(provider_config(name, table, types))
         except ConfigError as problem:
             wrong.append(str(problem))
     wrong += _wrong_aliases(read.aliases, set(tables))
+    wrong += _wrong_prices(read.prices, set(tables))
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return Config(server=server, store=read.store, providers=tuple(providers), aliases=read.aliases)
+    return Config(
+        server=server,
+        store=read.store,
+        providers=tuple(providers),
+        aliases=read.aliases,
+        prices={model: table.price() for model, table in read.prices.items()},
+    )
 
 
 def is_loopback(listen: str) -> bool:
@@ -192,23 +163,6 @@ def _refuse_unknown_environment() -> None:
             raise ConfigError(f"{name}: no such section; there are {known}")
 
 
-_PLAIN_WORDS = {
-    "extra_forbidden": "is no such key",
-    "model_type": "must be a table",
-    "dict_type": "must be a table",
-    "dataclass_type": "must be a table",
-}
-
-
-def _explain(problem: ValidationError, prefix: str = "") -> str:
-    lines = []
-    for error in problem.errors():
-        key = ".".join(str(part) for part in (*([prefix] if prefix else []), *error["loc"]))
-        what = _PLAIN_WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        lines.append(f"{key}: {what}")
-    return "\n".join(lines)
-
-
 def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
     if is_loopback(server.listen) or (server.allow_insecure and said_again):
         return
@@ -216,28 +170,6 @@ def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
         f"server.listen: {server.listen} can be reached from other machines, and this server has neither TLS nor "
         "authentication; listen on 127.0.0.1, or say it twice: server.allow_insecure = true and --allow-insecure"
     )
-
-
-def _provider(name: str, table: _ProviderTable, types: Mapping[str, ProviderType[Any]]) -> ProviderConfig:
-    key = f"providers.{name}"
-    if "/" in name or not name:
-        raise ConfigError(f"{key}: a provider's name has no slash, because a model's name is provider/model")
-    kind = types.get(table.type or name)
-    if kind is None:
-        known = ", ".join(sorted(types)) or "none"
-        raise ConfigError(f"{key}.type: {table.type or name!r} is no provider type; installed are {known}")
-    own = table.model_extra or {}
-    fields = {field.name for field in dataclasses.fields(kind.settings)}
-    known = ", ".join(sorted(fields | {"type", "timeout"}))
-    wrong = [f"{key}.{extra}: is no such key; there are {known}" for extra in sorted(set(own) - fields)]
-    settings = None
-    try:
-        settings = TypeAdapter(kind.settings).validate_python({name: own[name] for name in own if name in fields})
-    except ValidationError as problem:
-        wrong.append(_explain(problem, key))
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return ProviderConfig(name, kind, settings, table.timeout)
 
 
 def _wrong_aliases(aliases: Mapping[str, str], providers: set[str]) -> Iterator[str]:
@@ -250,3 +182,13 @@ def _wrong_aliases(aliases: Mapping[str, str], providers: set[str]) -> Iterator[
         elif provider not in providers:
             known = ", ".join(sorted(providers)) or "none"
             yield f"aliases.{alias}: provider {provider!r} is not configured (configured: {known})"
+
+
+def _wrong_prices(prices: Mapping[str, PriceTable], providers: set[str]) -> Iterator[str]:
+    for model in prices:
+        provider, slash, name = model.partition("/")
+        if not slash or not name:
+            yield f"prices.{model}: prices are given by model, as provider/model"
+        elif provider not in providers:
+            known = ", ".join(sorted(providers)) or "none"
+            yield f"prices.{model}: provider {provider!r} is not configured (configured: {known})"

@@ -1,0 +1,99 @@
+"""What a provider answers."""
+
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import httpx
+
+from imagegen_server.domain.errors import ImageError, Reason
+
+from .failures import network_failure
+
+MOST_ANSWER_BYTES = 256 * 1024 * 1024
+"""What is read of one answer unless the adapter knows better: ten images of 19 MiB as base64, more than any known
+model makes in one request, and little enough that an endless answer does not end the server. An adapter whose images
+may be larger asks for more."""
+
+_INFLATED = 1024 * 1024
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+
+class Answer:
+    """An answer whose body may still be on its way. `media_type` in lower case and without parameters.
+
+    The body can be taken once, by `read` or by `chunks`. Both undo gzip and deflate, which a proxy may have applied
+    although nobody asked for it.
+    """
+
+    def __init__(self, response: httpx.Response, host: str) -> None:
+        """Wrap what a transport gave back; `host` is for messages."""
+        self.status = response.status_code
+        self.headers = response.headers
+        self.media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._host = host
+        self._stream = response.stream
+        self._encoding = response.headers.get("content-encoding", "").strip().lower()
+
+    async def read(self, most_bytes: int = MOST_ANSWER_BYTES) -> bytearray:
+        """Take the whole body.
+
+        :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes` or badly compressed, NETWORK_ERROR when
+            the connection broke, TIMEOUT when the transport gave up waiting
+        """
+        declared = self._declared_length()
+        if declared > most_bytes:
+            raise self._too_long(most_bytes)
+        body = bytearray(declared)  # filled in place: growing would copy megabytes again and again
+        at = 0
+        async for chunk in self.chunks():
+            end = at + len(chunk)
+            if end > most_bytes:
+                raise self._too_long(most_bytes)
+            body[at:end] = chunk
+            at = end
+        if at < declared:
+            raise network_failure(httpx.ReadError("cut short"), self._host)
+        return body
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes.
+
+        :raises ImageError: as `read`, without a limit of length
+        """
+        if self._encoding in {"", "identity"}:
+            plain = self._received()
+        elif self._encoding in {"gzip", "x-gzip", "deflate"}:
+            plain = self._inflated()
+        else:
+            raise ImageError(Reason.INVALID_RESPONSE, f"{self._host} answered in a compression that was not asked for")
+        async for chunk in plain:
+            yield chunk
+
+    def _declared_length(self) -> int:
+        length = self.headers.get("content-length", "")
+        return int(length) if length.isdecimal() and self._encoding in {"", "identity"} else 0
+
+    def _too_long(self, most_bytes: int) -> ImageError:
+        return ImageError(Reason.INVALID_RESPONSE, f"the answer of {self._host} is longer than {most_bytes} bytes")
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        assert isinstance(self._stream, httpx.AsyncByteStream)
+        try:
+            async for chunk in self._stream:
+                yield chunk
+        except (httpx.TransportError, OSError) as error:
+            raise network_failure(error, self._host) from error
+
+    async def _inflated(self) -> AsyncIterator[bytes]:
+        """Decompress in steps, so that a few bytes that stand for gigabytes meet the caller's limit first."""
+        inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+        try:
+            async for received in self._received():
+                rest = received
+                while rest and not inflate.eof:
+                    yield inflate.decompress(rest, _INFLATED)
+                    rest = inflate.unconsumed_tail
+        except zlib.error as error:
+            raise ImageError(Reason.INVALID_RESPONSE, f"the answer of {self._host} is badly compressed") from error
+        if not inflate.eof:
+            raise ImageError(Reason.INVALID_RESPONSE, f"the compressed answer of {self._host} is cut short")

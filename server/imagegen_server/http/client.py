@@ -1,0 +1,117 @@
+"""The HTTP client of one provider: prepared, called without layers, and every fault an ImageError."""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import lru_cache
+
+import httpx
+import structlog
+
+from imagegen_server import __version__
+from imagegen_server.domain.json import JsonObject
+
+from .answer import MOST_ANSWER_BYTES, Answer
+from .body import Body, FormFile, form_body, json_body
+from .failures import network_failure
+from .transport import HttpSettings, open_transport
+
+__all__ = ["MOST_ANSWER_BYTES", "Answer", "FormFile", "HttpClient", "HttpSettings"]
+
+_logger = structlog.get_logger("imagegen.http")
+
+_KNOWN_PATHS = 256
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class HttpClient:
+    """Exchanges with one provider, at most `settings.concurrency` at a time.
+
+    Nothing is sent twice and no redirect is followed: a 3xx is an answer like any other. The calls are context
+    managers; leaving one early closes the connection at once, reading the answer to its end gives it back to the pool.
+    They raise ImageError: NETWORK_ERROR (`sent` tells whether the request may have arrived), TIMEOUT, INVALID_RESPONSE.
+    """
+
+    def __init__(self, settings: HttpSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """Check the settings; no socket is opened before the first call. `transport`: for tests, instead of the engine.
+
+        :raises ValueError: as `open_transport`
+        """
+        base = httpx.URL(settings.base_url)
+        self._base = settings.base_url.rstrip("/")
+        self._host = base.netloc.decode("ascii")
+        self._url = lru_cache(_KNOWN_PATHS)(self._full_url)
+        self._transport = transport or open_transport(settings)
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._headers = {
+            "host": self._host,
+            "accept": "*/*",
+            "accept-encoding": "identity",  # base64 of a compressed picture does not get smaller
+            "user-agent": f"imagegen/{__version__}",
+        }
+        self._own_headers = {name.lower(): value for name, value in settings.headers.items()}
+        limit = settings.connect_timeout
+        self._extensions = {"timeout": {"connect": limit, "pool": limit, "read": None, "write": None}}
+        if base.scheme == "http" and not _is_loopback(base.host):
+            _logger.warning("insecure: keys and pictures travel unencrypted", host=self._host)
+
+    @property
+    def host(self) -> str:
+        """Whom this client talks to, as messages name it: the host, with its port if that is no usual one."""
+        return self._host
+
+    def post_json(self, path: str, body: JsonObject, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
+        """Post an object as JSON. `path` is what follows the base URL, with its query if there is one."""
+        return self._exchange("POST", path, headers, json_body(body))
+
+    def post_form(
+        self, path: str, fields: Sequence[tuple[str, str]], files: Sequence[FormFile], headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Post a multipart form: the fields, then the files, in the order given."""
+        return self._exchange("POST", path, headers, form_body(fields, files))
+
+    def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
+        """Get what is at `path`."""
+        return self._exchange("GET", path, headers, None)
+
+    async def close(self) -> None:
+        """Close every connection, those in use included."""
+        await self._transport.aclose()
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: Body | None
+    ) -> AsyncGenerator[Answer, None]:
+        merged = self._headers | {name.lower(): value for name, value in headers.items()} | self._own_headers
+        if body is not None:
+            merged |= {"content-type": body.content_type, "content-length": str(body.length)}
+        request = httpx.Request(
+            method,
+            self._url(path),
+            headers=merged,
+            stream=body.stream if body else None,
+            extensions=self._extensions,
+        )
+        async with self._slots:
+            try:
+                response = await self._transport.handle_async_request(request)
+            except (httpx.TransportError, OSError) as error:
+                raise network_failure(error, self._host) from error
+            try:
+                if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+                    # Only a proxy says so. To a CONNECT the transport hears it; here it stands for the answer.
+                    raise network_failure(httpx.ProxyError("407"), self._host)
+                yield Answer(response, self._host)
+            finally:
+                with suppress(httpx.TransportError, OSError):  # what has been read is not lost to a bad farewell
+                    await response.aclose()
+
+    def _full_url(self, path: str) -> httpx.URL:
+        return httpx.URL(f"{self._base}/{path.lstrip('/')}")

@@ -1,0 +1,198 @@
+"""The engines that carry a provider's requests: HTTP/1.1 with pools, TLS and proxies."""
+
+import base64
+import re
+import socket
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import httpx
+
+_KEEPALIVE = 15.0
+"""Seconds that an idle connection is kept. Short: one that the server has just given up on costs a paid request."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_OF_THE_BODY = frozenset({"content-length", "content-type", "transfer-encoding"})
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    """Have the system ask after a silent peer: an image call is silent for minutes, and a dead peer is so for ever."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    # Seconds until the first question, between questions, and questions without an answer. macOS names the first
+    # TCP_KEEPALIVE.
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}.items():
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How to reach a provider.
+
+    `headers` are sent with every request and win over what the adapter sends. `concurrency` counts exchanges at a time.
+    `proxy` is a URL, with user and password if the proxy wants them; empty: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and
+    NO_PROXY say. `ca` is the path of a PEM file with authorities to trust beside the usual ones. `connect_timeout` is
+    in seconds and covers name, connection and TLS; nothing else is limited here.
+
+    :raises ValueError: when a value cannot be used
+    """
+
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    concurrency: int = 64
+    proxy: str = field(default="", repr=False)
+    ca: str = ""
+    engine: Literal["aiohttp", "httpx"] = "aiohttp"
+    connect_timeout: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail with the first request."""
+        try:
+            url = httpx.URL(self.base_url)
+        except (httpx.InvalidURL, UnicodeError):
+            raise ValueError("base_url is no URL") from None
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError('base_url must be a URL that begins with "https://" or "http://"')
+        if url.userinfo or url.query or url.fragment:
+            raise ValueError("base_url must have neither a user, a query nor a fragment")
+        if self.concurrency < 1:
+            raise ValueError("concurrency must be at least 1")
+        if self.engine not in {"aiohttp", "httpx"}:
+            raise ValueError('engine must be "aiohttp" or "httpx"')
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"headers: {name!r} is no name of a header")
+            if name.lower() in _OF_THE_BODY:
+                raise ValueError(f"headers: {name} belongs to the body and cannot be set")
+            if not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"headers: the value of {name} must be one line of ASCII characters")
+
+
+def open_transport(settings: HttpSettings) -> httpx.AsyncBaseTransport:
+    """Make the transport of a provider. The environment is read now, once; the engine is loaded by the first request.
+
+    What it raises tells whether a request may have arrived: not if it is ConnectError, ConnectTimeout or ProxyError,
+    otherwise it may have.
+
+    :raises ValueError: when the CA file cannot be read, or the proxy is none that can be used
+    """
+    if settings.ca:
+        _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings.ca)
+    return _Transport(settings, _proxy(settings))
+
+
+def _load_authorities(context: ssl.SSLContext, path: str) -> None:
+    try:
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise ValueError(f"ca: no certificates can be read from {path}: {error}") from error
+
+
+def _proxy(settings: HttpSettings) -> httpx.Proxy | None:
+    url = settings.proxy or _proxy_of_environment(httpx.URL(settings.base_url))
+    if not url:
+        return None
+    try:
+        parsed = httpx.URL(url if "://" in url else f"http://{url}")
+    except httpx.InvalidURL:
+        raise ValueError("proxy is no URL") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError(f"proxy: only http and https proxies are supported, not {parsed.scheme}://{parsed.host}")
+    headers = {}
+    if parsed.userinfo:
+        # As a header, because aiohttp has deprecated the other ways.
+        user, _, password = parsed.userinfo.decode("ascii").partition(":")
+        credentials = f"{unquote(user)}:{unquote(password)}".encode()
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(credentials).decode('ascii')}"
+    return httpx.Proxy(parsed.copy_with(userinfo=b"", path="/", query=None, fragment=None), headers=headers)
+
+
+def _proxy_of_environment(base: httpx.URL) -> str:
+    proxies = urllib.request.getproxies()
+    host = base.host
+    if urllib.request.proxy_bypass(host) or urllib.request.proxy_bypass(f"{host}:{base.port or ''}".rstrip(":")):
+        return ""
+    return proxies.get(base.scheme) or proxies.get("all", "")
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """The engine, made by the first request: its modules and the certificates take a while to load."""
+
+    def __init__(self, settings: HttpSettings, proxy: httpx.Proxy | None) -> None:
+        self._settings = settings
+        self._proxy = proxy
+        self._engine: httpx.AsyncBaseTransport | None = None
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._closed:
+            raise RuntimeError("the transport is closed")
+        if self._engine is None:
+            self._engine = self._open_engine()
+        return await self._engine.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._engine is not None:
+            await self._engine.aclose()
+
+    def _open_engine(self) -> httpx.AsyncBaseTransport:
+        try:
+            context = httpx.create_ssl_context()
+            if self._settings.ca:
+                _load_authorities(context, self._settings.ca)
+        except (OSError, ValueError) as error:
+            raise httpx.ConnectError("the certificates cannot be read") from error
+        context.set_alpn_protocols(["http/1.1"])
+        if self._proxy is not None and self._proxy.url.scheme == "https":
+            self._proxy.ssl_context = context
+        if self._settings.engine == "httpx":
+            return _HttpxTransport(context, self._proxy)
+        from .aiohttp_transport import AiohttpTransport  # noqa: PLC0415 - its import takes longer than the server's own
+
+        return AiohttpTransport(context, self._proxy, _socket_options(), _KEEPALIVE)
+
+
+class _Progress:
+    """How far a request of httpcore has come."""
+
+    def __init__(self) -> None:
+        self.tunnelled = False
+        self.sent = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.sent = True
+        elif event == "proxy.start_tls.started":
+            self.tunnelled = True
+
+
+class _HttpxTransport(httpx.AsyncHTTPTransport):
+    """httpx's own engine, kept as the second opinion."""
+
+    def __init__(self, context: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
+        super().__init__(
+            verify=context,
+            limits=httpx.Limits(keepalive_expiry=_KEEPALIVE),
+            proxy=proxy,
+            socket_options=_socket_options(),
+        )
+        self._through_proxy = proxy is not None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        progress = _Progress()
+        request.extensions = {**request.extensions, "trace": progress}
+        try:
+            return await super().handle_async_request(request)
+        except httpx.TransportError as error:
+            if progress.sent or isinstance(error, httpx.ConnectTimeout | httpx.ProxyError):
+                raise
+            if self._through_proxy and not progress.tunnelled:
+                raise httpx.ProxyError("no connection") from error
+            raise httpx.ConnectError("no connection") from error

@@ -1,0 +1,149 @@
+"""From the vendor's answers to events: ImagesResponse, ImageGenStreamEvent and ImageEditStreamEvent."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import Complete, Failed, Preview, ProviderEvent, Report
+from imagegen_server.domain.image import MAX_IMAGE_BYTES
+from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.result import TokenKinds, Usage
+from imagegen_server.http.client import Answer
+from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
+from imagegen_server.http.sse import ServerSentEvent, read_events
+
+from .errors import ErrorContext, error_in_success
+
+_IMAGE_KEYS = frozenset({"b64_json"})
+_RESOLVED = ("size", "quality", "background", "output_format")
+"""What the vendor decided where "auto" was asked for."""
+
+_END = b"[DONE]"
+_MOST_BESIDE_IMAGES = 1024 * 1024
+"""Bytes of an answer that are no image."""
+
+
+class AnswerReader:
+    """Reads one answer with HTTP 200. `count` images are expected."""
+
+    def __init__(self, context: ErrorContext, count: int) -> None:
+        """Begin with nothing read."""
+        self._context = context
+        self._count = count
+        self._malformed: ImageError | None = None
+
+    async def events(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
+        """Yield what the answer holds; what was asked for does not matter, the answer's own type does.
+
+        :raises ImageError: the error that it holds, or INVALID_RESPONSE
+        """
+        if answer.media_type == "text/event-stream":
+            async for event in self._stream(answer):
+                yield event
+        else:
+            for event in self._whole(await answer.read(self._most_bytes()), answer.media_type):
+                yield event
+
+    def _most_bytes(self) -> int:
+        return self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES
+
+    def _whole(self, body: bytes | bytearray, media_type: str) -> Iterator[ProviderEvent]:
+        try:
+            payload = parse_image_json(body, _IMAGE_KEYS)
+        except ImageError as problem:
+            raise self._invalid(f"{media_type or 'something'} that cannot be read as JSON") from problem
+        if error := error_in_success(self._context, payload):
+            raise error
+        data = payload.get("data") if isinstance(payload, Mapping) else None
+        if not isinstance(payload, Mapping) or not isinstance(data, list):
+            raise self._invalid("JSON without a list of images")
+        yield Report(_usage(payload.get("usage"), len(data)))
+        for index, item in enumerate(data[: self._count]):
+            yield self._image(index, item, payload)
+
+    def _image(self, index: int, item: ImageJson, payload: Mapping[str, object]) -> Complete | Failed:
+        encoded = item.get("b64_json") if isinstance(item, Mapping) else None
+        if not isinstance(encoded, EncodedImage):
+            gave = "a URL" if isinstance(item, Mapping) and item.get("url") else "nothing"
+            return Failed(index, self._invalid(f"{gave} instead of the bytes of an image"))
+        assert isinstance(item, Mapping)
+        try:
+            data = encoded.decode()
+        except ImageError as problem:
+            return Failed(index, self._invalid(problem.message))
+        revised = item.get("revised_prompt")
+        return Complete(index, data, revised if isinstance(revised, str) else None, metadata=_resolved(payload))
+
+    async def _stream(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
+        completed = False
+        async for sent in read_events(answer.chunks()):
+            if sent.data == _END:
+                break
+            for event in self._events_of(sent):
+                completed = completed or isinstance(event, Complete)
+                yield event
+            if completed:
+                # The vendor closes the stream now; whoever waits for that waits for nothing.
+                return
+        raise self._malformed or self._invalid("a stream that ended before the finished image")
+
+    def _events_of(self, sent: ServerSentEvent) -> Iterator[ProviderEvent]:
+        try:
+            payload = parse_image_json(sent.data, _IMAGE_KEYS)
+        except ImageError as problem:
+            # The finished image may still come. If it does not, this is why.
+            self._malformed = self._invalid(f"a malformed event: {problem.message}")
+            return
+        if sent.name == "error" and isinstance(payload, Mapping) and "error" not in payload:
+            payload = {"error": payload}
+        if error := error_in_success(self._context, payload):
+            raise error
+        if not isinstance(payload, Mapping):
+            return
+        kind, encoded = payload.get("type"), payload.get("b64_json")
+        if not isinstance(kind, str) or not isinstance(encoded, EncodedImage):
+            return
+        if kind.endswith(".partial_image"):
+            yield from self._preview(encoded, payload)
+        elif kind.endswith(".completed"):
+            yield Report(_usage(payload.get("usage"), 1))
+            yield Complete(0, encoded.decode(), metadata=_resolved(payload))
+
+    def _preview(self, encoded: EncodedImage, payload: Mapping[str, object]) -> Iterator[Preview]:
+        try:
+            yield Preview(0, encoded.decode(), _resolved(payload))
+        except ImageError as problem:
+            self._malformed = self._invalid(f"a preview that cannot be read: {problem.message}")
+
+    def _invalid(self, what: str) -> ImageError:
+        return ImageError(
+            Reason.INVALID_RESPONSE,
+            f"{self._context.host} sent {what}",
+            http_status=self._context.status,
+            provider_request_id=self._context.request_id,
+        )
+
+
+def _resolved(payload: Mapping[str, object]) -> JsonObject:
+    return {key: value for key in _RESOLVED if isinstance(value := payload.get(key), str)}
+
+
+def _usage(said: object, images: int) -> Usage:
+    if not isinstance(said, Mapping):
+        return Usage(images_generated=images)
+    into, out = said.get("input_tokens_details"), said.get("output_tokens_details")
+    return Usage(
+        images_generated=images,
+        input_tokens=said.get("input_tokens"),
+        output_tokens=said.get("output_tokens"),
+        kinds=TokenKinds(
+            input_text=_item(into, "text_tokens"),
+            input_image=_item(into, "image_tokens"),
+            output_text=_item(out, "text_tokens"),
+            output_image=_item(out, "image_tokens"),
+        ),
+    )
+
+
+def _item(details: object, key: str) -> int | None:
+    value = details.get(key) if isinstance(details, Mapping) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,99 @@
+"""The provider: one request to /images/generations or /images/edits, and what comes back."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from imagegen_server.domain.capabilities import Model
+from imagegen_server.domain.events import ProviderEvent
+from imagegen_server.domain.result import Warning
+from imagegen_server.domain.task import Operation, Task
+from imagegen_server.providers.base import Call, Provider
+
+from .answer import AnswerReader
+from .errors import ErrorContext, error_of_answer
+from .models import find_model, living_models
+from .request import fields_of, files_of, fitted, form_of
+
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAISettings:
+    """Whom the vendor bills where a key belongs to several: the ids of an organization and of a project."""
+
+    organization: str = ""
+    project: str = ""
+
+
+class OpenAI(Provider):
+    """Draws and edits by the Images API."""
+
+    param_options: ClassVar[Mapping[str, str]] = {
+        "n": "count",
+        "size": "size",
+        "quality": "quality",
+        "background": "background",
+        "output_format": "format",
+        "output_compression": "compression",
+        "partial_images": "preview_count",
+    }
+    controlled_params: ClassVar[frozenset[str]] = frozenset(
+        {"model", "prompt", "stream", "image", "image[]", "images", "mask", "response_format"}
+    )
+
+    def __init__(self, name: str, settings: OpenAISettings) -> None:
+        """Take the configured name and the settings."""
+        self._name = name
+        self._headers = {
+            header: value
+            for header, value in (
+                ("OpenAI-Organization", settings.organization),
+                ("OpenAI-Project", settings.project),
+            )
+            if value
+        }
+
+    def model(self, model_id: str) -> Model:
+        """See Provider."""
+        return find_model(model_id)
+
+    async def models(self) -> Sequence[Model]:
+        """List the models that the vendor has not ended. Its own list (GET /models) lacks image models that work."""
+        return living_models(datetime.now(UTC))
+
+    def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
+        """See Provider.
+
+        :raises ImageError: INVALID_REQUEST
+        """
+        return fitted(task)
+
+    def images_per_request(self, task: Task) -> int:
+        """See Provider. A stream's events do not say to which image they belong, so it is asked for one."""
+        return 1 if task.preview_count else super().images_per_request(task)
+
+    async def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        """Send the task, and read the answer.
+
+        :raises ImageError: what the vendor said, or what happened to the connection
+        """
+        assert call.http is not None
+        key = call.key.reveal() if call.key else ""
+        headers = self._headers | ({"Authorization": f"Bearer {key}"} if key else {})
+        fields = fields_of(task)
+        if task.operation is Operation.GENERATE:
+            exchange = call.http.post_json("/images/generations", fields, headers)
+        else:
+            exchange = call.http.post_form("/images/edits", form_of(fields), await files_of(task), headers)
+        async with exchange as answer:
+            context = ErrorContext(self._name, call.http.host, answer.status, answer.headers, task.prompt, key)
+            if answer.status != _OK:
+                raise error_of_answer(context, await answer.read())
+            async with aclosing(AnswerReader(context, task.count).events(answer)) as events:
+                async for event in events:
+                    # An answer that is no error shows that the vendor has taken the task on.
+                    call.accepted(context.request_id)
+                    yield event

@@ -1,0 +1,139 @@
+"""From a task to what is sent: the fields of CreateImageRequest and CreateImageEditRequest."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.domain.image import InputImage
+from imagegen_server.domain.json import JsonObject, JsonValue
+from imagegen_server.domain.result import Warning, WarningReason
+from imagegen_server.domain.task import Operation, PixelSize, Task
+from imagegen_server.http.body import FormFile
+from imagegen_server.images.masks import as_alpha_png
+
+from .models import family_of
+from .sizes import read_ratio, size_of, why_refused
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_LARGEST_INPUT = 50_000_000
+"""Bytes of one input image: "less than 50MB" in the OpenAPI document."""
+
+_FIXED = {"1:1": PixelSize(1024, 1024), "3:2": PixelSize(1536, 1024), "2:3": PixelSize(1024, 1536)}
+"""Sizes of the models that take three only, by ratio."""
+
+_LOSSY = frozenset({"jpeg", "webp"})
+
+
+def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
+    """Hold a task against what the documents say, and decide what a ratio and a resolution mean in pixels.
+
+    :raises ImageError: INVALID_REQUEST with all violations
+    """
+    family, options = family_of(task.model), task.options
+    wrong: list[Violation] = []
+    noted: list[Warning] = []
+    if options.aspect_ratio or options.resolution:
+        size = _size_of_words(task, wrong)
+        options = replace(options, size=size, aspect_ratio=None, resolution=None)
+    elif options.size and family.any_size and (why := why_refused(options.size)):
+        wrong.append(Violation("options.size", why))
+    if options.compression is not None and family.gpt_image and options.format not in _LOSSY:
+        message = "it is for jpeg and webp; PNG is lossless"
+        noted.append(Warning("options.compression", WarningReason.IGNORED, message))
+        options = replace(options, compression=None)
+    if options.background == "transparent" and options.format == "jpeg":
+        wrong.append(Violation("options.background", "JPEG holds no transparency; use png or webp"))
+    wrong += _wrong_inputs(task)
+    if wrong:
+        raise ImageError(Reason.INVALID_REQUEST, "OpenAI would refuse this", violations=wrong)
+    return replace(task, options=options), noted
+
+
+def fields_of(task: Task) -> JsonObject:
+    """The fields of a request, beside its images. Nothing is said that was not asked for, but for two things.
+
+    Edits say `size`, because the two forms of that request have different defaults; older models are asked for base64,
+    because their default is a URL.
+    """
+    options, family = task.options, family_of(task.model)
+    fields: dict[str, JsonValue] = {"model": task.model, "prompt": task.prompt}
+    if task.count > 1:
+        fields["n"] = task.count
+    if options.size:
+        fields["size"] = str(options.size)
+    elif family.gpt_image and task.operation is Operation.EDIT:
+        fields["size"] = "auto"
+    wishes: dict[str, JsonValue] = {
+        "quality": options.quality,
+        "background": options.background,
+        "output_format": options.format,
+        "output_compression": options.compression,
+    }
+    fields |= {name: value for name, value in wishes.items() if value is not None}
+    if task.model.startswith("dall-e"):
+        fields["response_format"] = "b64_json"
+    if task.preview_count:
+        fields |= {"stream": True, "partial_images": task.preview_count}
+    return fields | dict(task.params)
+
+
+def form_of(fields: JsonObject) -> list[tuple[str, str]]:
+    """Write fields as those of a form: lists and objects by brackets, as the vendor's own packages do."""
+    return [item for name, value in fields.items() for item in _flat(name, value)]
+
+
+async def files_of(task: Task) -> list[FormFile]:
+    """The images of an edit, the mask as this vendor reads it: transparent = edit."""
+    several = len(task.images) > 1
+    files = [
+        _file("image[]" if several else "image", f"image-{number}" if several else "image", image.data, image)
+        for number, image in enumerate(task.images, start=1)
+    ]
+    if task.mask is not None:
+        mask = await asyncio.to_thread(as_alpha_png, task.mask.data)
+        files.append(FormFile("mask", "mask.png", "image/png", mask))
+    return files
+
+
+def _file(name: str, stem: str, data: bytes, image: InputImage) -> FormFile:
+    media_type = image.facts.media_type
+    return FormFile(name, f"{stem}.{_EXTENSIONS[media_type]}", media_type, data)
+
+
+def _flat(name: str, value: JsonValue) -> list[tuple[str, str]]:
+    match value:
+        case None:
+            return []
+        case bool():
+            return [(name, "true" if value else "false")]
+        case dict():
+            return [item for key, inner in value.items() for item in _flat(f"{name}[{key}]", inner)]
+        case list():
+            return [item for inner in value for item in _flat(f"{name}[]", inner)]
+        case _:
+            return [(name, str(value))]
+
+
+def _size_of_words(task: Task, wrong: list[Violation]) -> PixelSize | None:
+    ratio_text = task.options.aspect_ratio or "1:1"
+    if not family_of(task.model).any_size:
+        if ratio_text not in _FIXED:
+            wrong.append(Violation("options.aspect_ratio", f"must be one of {', '.join(_FIXED)} for {task.model}"))
+        return _FIXED.get(ratio_text)
+    ratio = read_ratio(ratio_text)
+    if ratio is None:
+        wrong.append(Violation("options.aspect_ratio", 'must be width to height from "1:3" to "3:1", such as "16:9"'))
+        return None
+    return size_of(ratio, task.options.resolution or "1K")
+
+
+def _wrong_inputs(task: Task) -> list[Violation]:
+    wrong = []
+    for position, image in enumerate(task.images):
+        field = f"input.images[{position}]"
+        if image.facts.media_type not in _EXTENSIONS:
+            wrong.append(Violation(field, f"is {image.facts.media_type}; OpenAI takes PNG, JPEG and WebP"))
+        elif len(image.data) >= _LARGEST_INPUT:
+            wrong.append(Violation(field, f"is {len(image.data):,} bytes; OpenAI takes less than {_LARGEST_INPUT:,}"))
+    return wrong
