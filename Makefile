@@ -12,9 +12,9 @@ unexport VIRTUAL_ENV
 # buf and the plugins that it starts are found by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-SOURCES := server clients/python tests examples tools
+SOURCES := server clients/python tests examples tools benchmarks
 
-.PHONY: help demo test check lint types imports gen gen-check docs-check stubs breaking faults client-lowest format dist clean
+.PHONY: oracles help demo test check lint types imports gen gen-check docs-check stubs breaking faults bench test-oracles client-lowest format dist clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -28,6 +28,16 @@ test: $(READY) ## run the tests
 
 faults: $(READY) ## the slower tests: long silences, broken connections
 	@$(BIN)/python -m pytest -q -n auto tests/faults $(ARGS)
+
+test-oracles: oracles ## the tests that hold adapters and fakes against the vendors' own packages
+	@$(BIN)/python -m pytest -q -n auto tests/providers tests/unit/http $(ARGS)
+
+oracles: $(UV) ## install the vendors' own packages; `make test` then runs what it skips without them
+	@$(UV) sync --frozen --quiet --group oracles --python $(PYTHON)
+	@touch $(READY)
+
+bench: $(READY) ## compare the service with a gRPC echo and with plain httpx; writes benchmarks/README.md
+	@$(BIN)/python benchmarks/run.py --write $(ARGS)
 
 client-lowest: $(READY) ## the Python client's tests on the oldest versions that it promises
 	@tools/client-lowest

@@ -9,7 +9,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test see the settings or keys of whoever runs it."""
+    """Let no test see the settings, keys, proxies or certificates of whoever runs it."""
     for name in list(os.environ):
-        if name.startswith("IMAGEGEN") or name.endswith("_API_KEY"):
+        ours = name.startswith("IMAGEGEN") or name.endswith("_API_KEY")
+        if ours or name.upper().endswith("_PROXY") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
             monkeypatch.delenv(name)

@@ -13,7 +13,7 @@ from posixpath import normpath
 from urllib.parse import unquote
 
 PAGES = re.compile(
-    r"(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|docs/(.+/)?[^/]+\.md|(clients|examples)/(.+/)?README\.md"
+    r"(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|docs/(.+/)?[^/]+\.md|(clients|examples|benchmarks)/(.+/)?README\.md"
 )
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")

@@ -16,6 +16,7 @@ from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.ids import Ids
 from imagegen_server.generation.log import Entry
 from imagegen_server.generation.plan import Planner
+from imagegen_server.generation.prices import Price
 from imagegen_server.generation.store import StoreSettings
 from imagegen_server.images.facts import read_facts
 from imagegen_server.providers.base import Call, Provider
@@ -76,7 +77,6 @@ def wrong(field: str) -> Violation:
 class Workshop:
     """An engine, with all of its parts within reach."""
 
-    provider: ScriptedProvider
     engine: Engine
     store: MemoryStore
     admission: Admission
@@ -110,6 +110,28 @@ class Workshop:
         return self.admission.calls, self.admission.bytes_in_flight, self.store.reserved_bytes
 
 
+@dataclass
+class ScriptedWorkshop(Workshop):
+    """An engine around one scripted provider."""
+
+    provider: ScriptedProvider
+
+
+def workshop_of(
+    *entries: ProviderEntry,
+    admission: AdmissionSettings | None = None,
+    store: StoreSettings | None = None,
+    prices: Mapping[str, Price] | None = None,
+) -> Workshop:
+    """Wire an engine around these providers."""
+    registry, ids = Registry(entries), Ids()
+    images, counter = MemoryStore(store or StoreSettings(), ids), Admission(admission or AdmissionSettings())
+    planner = Planner(registry, {}, prices)
+    return Workshop(
+        Engine(registry=registry, planner=planner, store=images, admission=counter, ids=ids), images, counter
+    )
+
+
 def workshop(
     script: Script = draw_all,
     *,
@@ -117,13 +139,11 @@ def workshop(
     timeout: float = 600.0,
     admission: AdmissionSettings | None = None,
     store: StoreSettings | None = None,
-) -> Workshop:
+) -> ScriptedWorkshop:
     """Wire an engine around one scripted provider, "test"."""
-    provider, ids = ScriptedProvider(script, capabilities), Ids()
-    registry = Registry([as_entry(provider, timeout=timeout)])
-    images, counter = MemoryStore(store or StoreSettings(), ids), Admission(admission or AdmissionSettings())
-    engine = Engine(registry=registry, planner=Planner(registry, {}), store=images, admission=counter, ids=ids)
-    return Workshop(provider, engine, images, counter)
+    provider = ScriptedProvider(script, capabilities)
+    plain = workshop_of(as_entry(provider, timeout=timeout), admission=admission, store=store)
+    return ScriptedWorkshop(plain.engine, plain.store, plain.admission, provider)
 
 
 async def events_of(generation: Generation) -> list[LogEvent]:

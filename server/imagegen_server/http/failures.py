@@ -54,8 +54,8 @@ def _cause(error: BaseException) -> str:
 def _told(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):
         return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'no agreement'}".replace("_", " ").lower().replace("tls", "TLS")
+    if isinstance(error, ssl.SSLError) and getattr(error, "reason", None):  # OpenSSL's own word, such as WRONG_VERSION
+        return f"TLS failed: {error.reason.replace('_', ' ').lower()}"
     if isinstance(error, socket.gaierror):
         return f"the name was not found ({error.strerror})"
     if isinstance(error, OSError) and error.errno:

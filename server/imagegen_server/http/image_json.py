@@ -38,7 +38,7 @@ _PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 # never a colon.
 _STRING_VALUE = re.compile(rb'[ \t\n\r]*:[ \t\n\r]*(\[[ \t\n\r]*)?"')
 _NEXT_ITEM = re.compile(rb'[ \t\n\r]*(?:(\])|,[ \t\n\r]*")')
-_REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"')
 
 
 class _UnclearError(Exception):

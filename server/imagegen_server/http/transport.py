@@ -1,5 +1,6 @@
 """The engines that carry a provider's requests: HTTP/1.1 with pools, TLS and proxies."""
 
+import asyncio
 import base64
 import re
 import socket
@@ -162,15 +163,25 @@ class _Transport(httpx.AsyncBaseTransport):
 class _Progress:
     """How far a request of httpcore has come."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: asyncio.Timeout) -> None:
+        self._clock = clock
+        self._stream: Any = None
         self.tunnelled = False
         self.sent = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
             self.sent = True
+            self._clock.reschedule(None)
+        elif event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
         elif event == "proxy.start_tls.started":
             self.tunnelled = True
+
+    async def hang_up(self) -> None:
+        """Close what httpcore forgets when it is stopped in the middle of a TLS handshake."""
+        if self._stream is not None and not self.sent:
+            await self._stream.aclose()
 
 
 class _HttpxTransport(httpx.AsyncHTTPTransport):
@@ -186,13 +197,25 @@ class _HttpxTransport(httpx.AsyncHTTPTransport):
         self._through_proxy = proxy is not None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        progress = _Progress()
+        # httpcore limits each step to a connection, but not the wait for a proxy's answer.
+        clock = asyncio.timeout(request.extensions.get("timeout", {}).get("connect"))
+        progress = _Progress(clock)
         request.extensions = {**request.extensions, "trace": progress}
         try:
-            return await super().handle_async_request(request)
+            async with clock:
+                return await self._handle(request, progress)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time") from error
         except httpx.TransportError as error:
             if progress.sent or isinstance(error, httpx.ConnectTimeout | httpx.ProxyError):
                 raise
             if self._through_proxy and not progress.tunnelled:
                 raise httpx.ProxyError("no connection") from error
             raise httpx.ConnectError("no connection") from error
+
+    async def _handle(self, request: httpx.Request, progress: _Progress) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except BaseException:
+            await progress.hang_up()
+            raise

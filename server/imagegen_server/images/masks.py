@@ -53,12 +53,13 @@ def read_mask(data: bytes, *, most_pixels: int = MOST_PIXELS) -> Mask:
 
 
 def as_alpha_png(data: bytes) -> bytes:
-    """Make a mask a PNG that is transparent where the picture may change; one that is that already stays as it is.
+    """Make a mask a PNG with an alpha channel, transparent where the picture may change; such a one stays as it is.
 
     :raises UnreadableImage: as `decode`
     """
     image = decode(data)
-    if image.format == "PNG" and _transparency(image) is not None:
+    # Transparency without a channel of its own (of a palette, of one colour) is not what vendors mean by it.
+    if image.format == "PNG" and image.mode in ("RGBA", "LA") and _transparency(image) is not None:
         return data
     return to_alpha_png(_mask_of(image))
 

@@ -1,11 +1,12 @@
 """From the vendor's answers to events: ImagesResponse, ImageGenStreamEvent and ImageEditStreamEvent."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Failed, Preview, ProviderEvent, Report
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
-from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import TokenKinds, Usage
 from imagegen_server.http.client import Answer
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
@@ -37,8 +38,9 @@ class AnswerReader:
         :raises ImageError: the error that it holds, or INVALID_RESPONSE
         """
         if answer.media_type == "text/event-stream":
-            async for event in self._stream(answer):
-                yield event
+            async with aclosing(self._stream(answer)) as events:
+                async for event in events:
+                    yield event
         else:
             for event in self._whole(await answer.read(self._most_bytes()), answer.media_type):
                 yield event
@@ -56,34 +58,34 @@ class AnswerReader:
         data = payload.get("data") if isinstance(payload, Mapping) else None
         if not isinstance(payload, Mapping) or not isinstance(data, list):
             raise self._invalid("JSON without a list of images")
-        yield Report(_usage(payload.get("usage"), len(data)))
+        yield _report(payload, len(data))
+        if not data:
+            raise self._invalid("no image")
+        resolved = _resolved(payload)
         for index, item in enumerate(data[: self._count]):
-            yield self._image(index, item, payload)
+            yield self._image(index, item if isinstance(item, Mapping) else {}, resolved)
 
-    def _image(self, index: int, item: ImageJson, payload: Mapping[str, object]) -> Complete | Failed:
-        encoded = item.get("b64_json") if isinstance(item, Mapping) else None
+    def _image(self, index: int, item: Mapping[str, ImageJson], resolved: JsonObject) -> Complete | Failed:
+        encoded, revised = item.get("b64_json"), item.get("revised_prompt")
         if not isinstance(encoded, EncodedImage):
-            gave = "a URL" if isinstance(item, Mapping) and item.get("url") else "nothing"
+            gave = "a URL" if item.get("url") else "nothing"
             return Failed(index, self._invalid(f"{gave} instead of the bytes of an image"))
-        assert isinstance(item, Mapping)
         try:
             data = encoded.decode()
         except ImageError as problem:
-            return Failed(index, self._invalid(problem.message))
-        revised = item.get("revised_prompt")
-        return Complete(index, data, revised if isinstance(revised, str) else None, metadata=_resolved(payload))
+            return Failed(index, self._invalid(f"an image that cannot be read: {problem.message}"))
+        return Complete(index, data, revised if isinstance(revised, str) else None, metadata=resolved)
 
     async def _stream(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
-        completed = False
-        async for sent in read_events(answer.chunks()):
-            if sent.data == _END:
-                break
-            for event in self._events_of(sent):
-                completed = completed or isinstance(event, Complete)
-                yield event
-            if completed:
-                # The vendor closes the stream now; whoever waits for that waits for nothing.
-                return
+        async with aclosing(read_events(answer.chunks())) as stream:
+            async for sent in stream:
+                if sent.data == _END:
+                    break
+                for event in self._events_of(sent):
+                    yield event
+                    if isinstance(event, Complete):
+                        # The vendor closes the stream now; whoever waits for that waits for nothing.
+                        return
         raise self._malformed or self._invalid("a stream that ended before the finished image")
 
     def _events_of(self, sent: ServerSentEvent) -> Iterator[ProviderEvent]:
@@ -93,7 +95,7 @@ class AnswerReader:
             # The finished image may still come. If it does not, this is why.
             self._malformed = self._invalid(f"a malformed event: {problem.message}")
             return
-        if sent.name == "error" and isinstance(payload, Mapping) and "error" not in payload:
+        if sent.name == "error" and not (isinstance(payload, Mapping) and "error" in payload):
             payload = {"error": payload}
         if error := error_in_success(self._context, payload):
             raise error
@@ -105,14 +107,20 @@ class AnswerReader:
         if kind.endswith(".partial_image"):
             yield from self._preview(encoded, payload)
         elif kind.endswith(".completed"):
-            yield Report(_usage(payload.get("usage"), 1))
-            yield Complete(0, encoded.decode(), metadata=_resolved(payload))
+            yield _report(payload, 1)
+            yield self._finished(encoded, payload)
 
     def _preview(self, encoded: EncodedImage, payload: Mapping[str, object]) -> Iterator[Preview]:
         try:
             yield Preview(0, encoded.decode(), _resolved(payload))
         except ImageError as problem:
             self._malformed = self._invalid(f"a preview that cannot be read: {problem.message}")
+
+    def _finished(self, encoded: EncodedImage, payload: Mapping[str, object]) -> Complete:
+        try:
+            return Complete(0, encoded.decode(), metadata=_resolved(payload))
+        except ImageError as problem:
+            raise self._invalid(f"an image that cannot be read: {problem.message}") from problem
 
     def _invalid(self, what: str) -> ImageError:
         return ImageError(
@@ -127,23 +135,35 @@ def _resolved(payload: Mapping[str, object]) -> JsonObject:
     return {key: value for key in _RESOLVED if isinstance(value := payload.get(key), str)}
 
 
-def _usage(said: object, images: int) -> Usage:
+def _report(payload: Mapping[str, object], images: int) -> Report:
+    said, authoring = payload.get("usage"), payload.get("svg_usage")
+    if isinstance(authoring, Mapping):
+        # Two models with prices of their own have worked, and one number of tokens cannot tell of both.
+        told: JsonObject = {"usage": _plain(said), "svg_usage": _plain(authoring)}
+        return Report(Usage(images_generated=images), told)
     if not isinstance(said, Mapping):
-        return Usage(images_generated=images)
+        return Report(Usage(images_generated=images))
     into, out = said.get("input_tokens_details"), said.get("output_tokens_details")
-    return Usage(
+    usage = Usage(
         images_generated=images,
-        input_tokens=said.get("input_tokens"),
-        output_tokens=said.get("output_tokens"),
+        input_tokens=_tokens(said, "input_tokens"),
+        output_tokens=_tokens(said, "output_tokens"),
         kinds=TokenKinds(
-            input_text=_item(into, "text_tokens"),
-            input_image=_item(into, "image_tokens"),
-            output_text=_item(out, "text_tokens"),
-            output_image=_item(out, "image_tokens"),
+            input_text=_tokens(into, "text_tokens"),
+            input_image=_tokens(into, "image_tokens"),
+            output_text=_tokens(out, "text_tokens"),
+            output_image=_tokens(out, "image_tokens"),
         ),
     )
+    return Report(usage)
 
 
-def _item(details: object, key: str) -> int | None:
+def _plain(value: object) -> JsonValue:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: item for key, item in value.items() if isinstance(item, int | str)}
+
+
+def _tokens(details: object, key: str) -> int | None:
     value = details.get(key) if isinstance(details, Mapping) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None

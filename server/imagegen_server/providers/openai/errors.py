@@ -6,7 +6,7 @@ Sources: the error guide of platform.openai.com/docs, the OpenAPI document, and 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.http.retry_after import retry_after, wait_in_text
@@ -32,15 +32,20 @@ _REASONS = {
     "string_above_max_length": Reason.CONTEXT_LENGTH_EXCEEDED,
     "context_length_exceeded": Reason.CONTEXT_LENGTH_EXCEEDED,
     "server_overloaded": Reason.PROVIDER_UNAVAILABLE,
-    "server_error": Reason.PROVIDER_ERROR,
 }
 """By the error's code or type, whichever is found first."""
 
 _FREE = frozenset({Reason.QUOTA_EXCEEDED, Reason.RATE_LIMITED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND})
 _KEY = re.compile(r"\bsk-[\w*.-]{4,}")
 _LONGEST_MESSAGE = 500
+_LONGEST_NAME = 100
+"""Characters of a code or of a parameter's name."""
+
 _SHORTEST_ECHO = 8
 """Characters of a prompt from which on its words in a message are no chance."""
+
+_ECHO = 24
+"""The same of a part of it: a vendor may shorten what it repeats."""
 
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mask", "model": "model"}
 _OPTIONS = {
@@ -62,8 +67,8 @@ class ErrorContext:
     host: str
     status: int
     headers: Mapping[str, str]
-    prompt: str
-    key: str
+    prompt: str = field(repr=False)
+    key: str = field(repr=False)
 
     @property
     def request_id(self) -> str:
@@ -104,11 +109,14 @@ def error_in_success(context: ErrorContext, payload: object) -> ImageError | Non
 
 def error_of_payload(context: ErrorContext, said: Mapping[str, object], *, in_stream: bool) -> ImageError:
     """Read an error object: message, type, param, code. `in_stream`: it came after HTTP 200, when work had begun."""
-    code, kind = _text(said.get("code")), _text(said.get("type"))
+    code, kind = (_without_key(_text(said.get(name)), context)[:_LONGEST_NAME] for name in ("code", "type"))
     reason = _REASONS.get(code.lower()) or _REASONS.get(kind.lower())
+    message = _without_secrets(_text(said.get("message")) or code or kind or f"HTTP {context.status}", context)
     if reason is None and not in_stream:
         reason = reason_of(context.status)
-    message = _without_secrets(_text(said.get("message")) or code or kind or f"HTTP {context.status}", context)
+        if reason is Reason.MODEL_NOT_FOUND and "model" not in message.lower():
+            # Another thing was not found: a path, a file.
+            reason = Reason.INVALID_REQUEST
     stage = _stage(said, in_stream=in_stream) if reason is Reason.CONTENT_FILTERED else ""
     refused = not in_stream and surely_refused(context.status) and reason is not Reason.CONTENT_FILTERED
     wait = retry_after(context.headers)
@@ -151,7 +159,7 @@ def _stage(said: Mapping[str, object], *, in_stream: bool) -> str:
 
 
 def _violations(context: ErrorContext, said: Mapping[str, object], message: str) -> list[Violation]:
-    name = _text(said.get("param"))
+    name = _without_key(_text(said.get("param")), context)[:_LONGEST_NAME]
     if not name:
         return []
     plain = re.split(r"[\[.]", name, maxsplit=1)[0]
@@ -160,13 +168,28 @@ def _violations(context: ErrorContext, said: Mapping[str, object], message: str)
     return [Violation(_FIELDS.get(plain) or f"params.{context.provider}.{name}", message)]
 
 
-def _without_secrets(message: str, context: ErrorContext) -> str:
+def _without_secrets(text: str, context: ErrorContext) -> str:
     """Take out what a vendor may repeat: the key, and the caller's words."""
-    if context.key:
-        message = message.replace(context.key, "***")
-    if len(context.prompt) >= _SHORTEST_ECHO:
-        message = message.replace(context.prompt, "(the prompt)")
-    return _KEY.sub("***", message)[:_LONGEST_MESSAGE]
+    return _without_echo(_without_key(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)[:_LONGEST_MESSAGE]
+
+
+def _without_key(text: str, context: ErrorContext) -> str:
+    return _KEY.sub("***", text.replace(context.key, "***") if context.key else text)
+
+
+def _without_echo(text: str, prompt: str) -> str:
+    """Replace every stretch of the text that also stands in the prompt; one of short prompts only if all of it does."""
+    length = min(len(prompt), _ECHO)
+    if length < _SHORTEST_ECHO:
+        return text
+    told: list[str] = []
+    at = echo_end = 0
+    for start in range(len(text) - length + 1):
+        if text[start : start + length] in prompt:
+            if start >= echo_end:
+                told += (text[at:start], "(the prompt)")
+            at = echo_end = start + length
+    return "".join(told) + text[at:]
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,7 @@
 """Models and what they can do, by family. Any id passes through: the vendor's list is always ahead of this one.
 
-Sources: the pages on models and deprecations of platform.openai.com/docs, the fields of the OpenAPI document.
+Sources: the pages on models and deprecations of platform.openai.com/docs, the fields of the OpenAPI document,
+and, newer than that, of the types in github.com/openai/openai-python.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,11 @@ from datetime import UTC, date, datetime, time
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 
+from .sizes import PIXELS_OF_RESOLUTION
+
 MAX_PARTIAL_IMAGES = 3
+WITHOUT_PREVIEWS = ("gif", "svg")
+"""Formats that cannot be streamed."""
 
 _OPTIONS = frozenset({"size", "aspect_ratio", "quality", "background", "format", "compression"})
 _FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536")
@@ -51,12 +56,16 @@ _SECOND = Family(
         options=_OPTIONS | {"resolution"},
         sizes=(),
         aspect_ratios=(),
-        resolutions=("1K", "2K", "4K"),
+        resolutions=tuple(PIXELS_OF_RESOLUTION),
     ),
     any_size=True,
 )
 _SECOND_AND_A_HALF = replace(
     _SECOND, capabilities=replace(_SECOND.capabilities, qualities=("auto", "low", "medium", "high", "xhigh", "max"))
+)
+_SECOND_AND_SIX = replace(
+    _SECOND_AND_A_HALF,
+    capabilities=replace(_SECOND_AND_A_HALF.capabilities, formats=("png", "jpeg", "webp", *WITHOUT_PREVIEWS)),
 )
 _DALL_E_3 = Family(
     Capabilities(
@@ -92,7 +101,7 @@ _UNKNOWN = Family(
 
 _FAMILIES = (
     ("gpt-image-2.5", _SECOND_AND_A_HALF),
-    ("gpt-image-2.6", _SECOND_AND_A_HALF),
+    ("gpt-image-2.6", _SECOND_AND_SIX),
     ("gpt-image-1", _FIRST),
     ("gpt-image-", _SECOND),
     ("chatgpt-image-", _FIRST),

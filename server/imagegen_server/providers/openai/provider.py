@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from imagegen_server.domain.capabilities import Model
+from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Operation, Task
+from imagegen_server.http.client import Answer
 from imagegen_server.providers.base import Call, Provider
 
 from .answer import AnswerReader
@@ -18,6 +20,7 @@ from .models import find_model, living_models
 from .request import fields_of, files_of, fitted, form_of
 
 _OK = 200
+_MOST_ERROR_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ class OpenAI(Provider):
         return fitted(task)
 
     def images_per_request(self, task: Task) -> int:
-        """See Provider. A stream's events do not say to which image they belong, so it is asked for one."""
-        return 1 if task.preview_count else super().images_per_request(task)
+        """See Provider. A stream's events do not say to which image they belong, and SVG is drawn one by one."""
+        alone = task.preview_count > 0 or task.options.format == "svg"
+        return 1 if alone else super().images_per_request(task)
 
     async def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         """Send the task, and read the answer.
@@ -91,9 +95,22 @@ class OpenAI(Provider):
         async with exchange as answer:
             context = ErrorContext(self._name, call.http.host, answer.status, answer.headers, task.prompt, key)
             if answer.status != _OK:
-                raise error_of_answer(context, await answer.read())
-            async with aclosing(AnswerReader(context, task.count).events(answer)) as events:
-                async for event in events:
-                    # An answer that is no error shows that the vendor has taken the task on.
-                    call.accepted(context.request_id)
-                    yield event
+                raise error_of_answer(context, await _read_error(answer))
+            try:
+                async with aclosing(AnswerReader(context, task.count).events(answer)) as events:
+                    async for event in events:
+                        # An answer that is no error shows that the vendor has taken the task on.
+                        call.accepted(context.request_id)
+                        yield event
+            except ImageError as error:
+                # Of a connection that breaks nobody but the vendor's support knows what became, and they ask for this.
+                error.provider_request_id = error.provider_request_id or context.request_id
+                raise
+
+
+async def _read_error(answer: Answer) -> bytes | bytearray:
+    """Read the body of a failure. The status alone says more than the trouble of reading it."""
+    try:
+        return await answer.read(_MOST_ERROR_BYTES)
+    except ImageError:
+        return b""

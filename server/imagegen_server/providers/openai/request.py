@@ -10,19 +10,23 @@ from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, PixelSize, Task
 from imagegen_server.http.body import FormFile
-from imagegen_server.images.masks import as_alpha_png
+from imagegen_server.images.masks import as_alpha_png, read_mask, to_alpha_png
 
-from .models import family_of
-from .sizes import read_ratio, size_of, why_refused
+from .models import WITHOUT_PREVIEWS, family_of, find_model
+from .sizes import PIXELS_OF_RESOLUTION, read_ratio, size_of, why_refused
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-_LARGEST_INPUT = 50_000_000
-"""Bytes of one input image: "less than 50MB" in the OpenAPI document."""
+_LARGEST_INPUT = 50 * 1024 * 1024
+"""Bytes of one input image: "less than 50MB" in the OpenAPI document, in its wider sense."""
+
+_LARGEST_MASK = 4_000_000
+"""Bytes of a mask, in the narrower sense: a larger one is written anew, without the picture that stands under it."""
 
 _FIXED = {"1:1": PixelSize(1024, 1024), "3:2": PixelSize(1536, 1024), "2:3": PixelSize(1024, 1536)}
 """Sizes of the models that take three only, by ratio."""
 
-_LOSSY = frozenset({"jpeg", "webp"})
+_WITHOUT_COMPRESSION = frozenset({None, "png", *WITHOUT_PREVIEWS})
+"""Formats that take no degree of it; None = unset, which means PNG."""
 
 
 def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
@@ -33,17 +37,21 @@ def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
     family, options = family_of(task.model), task.options
     wrong: list[Violation] = []
     noted: list[Warning] = []
-    if options.aspect_ratio or options.resolution:
-        size = _size_of_words(task, wrong)
-        options = replace(options, size=size, aspect_ratio=None, resolution=None)
-    elif options.size and family.any_size and (why := why_refused(options.size)):
+    if options.size is None and (options.aspect_ratio or options.resolution):
+        options = replace(options, size=_size_of_words(task, wrong))
+    elif options.size and find_model(task.model).known and family.any_size and (why := why_refused(options.size)):
         wrong.append(Violation("options.size", why))
-    if options.compression is not None and family.gpt_image and options.format not in _LOSSY:
-        message = "it is for jpeg and webp; PNG is lossless"
+    options = replace(options, aspect_ratio=None, resolution=None)
+    if options.compression is not None and family.gpt_image and options.format in _WITHOUT_COMPRESSION:
+        message = f"it is for jpeg and webp, not for {options.format or 'png'}"
         noted.append(Warning("options.compression", WarningReason.IGNORED, message))
         options = replace(options, compression=None)
     if options.background == "transparent" and options.format == "jpeg":
         wrong.append(Violation("options.background", "JPEG holds no transparency; use png or webp"))
+    if options.format in WITHOUT_PREVIEWS:
+        options = replace(options, preview_count=0)
+    if options.format == "gif" and task.mask is not None:
+        wrong.append(Violation("input.mask", "an edit that makes a GIF takes no mask"))
     wrong += _wrong_inputs(task)
     if wrong:
         raise ImageError(Reason.INVALID_REQUEST, "OpenAI would refuse this", violations=wrong)
@@ -91,9 +99,14 @@ async def files_of(task: Task) -> list[FormFile]:
         for number, image in enumerate(task.images, start=1)
     ]
     if task.mask is not None:
-        mask = await asyncio.to_thread(as_alpha_png, task.mask.data)
+        mask = await asyncio.to_thread(_alpha_mask, task.mask.data)
         files.append(FormFile("mask", "mask.png", "image/png", mask))
     return files
+
+
+def _alpha_mask(data: bytes) -> bytes:
+    mask = as_alpha_png(data)
+    return mask if len(mask) < _LARGEST_MASK else to_alpha_png(read_mask(mask))
 
 
 def _file(name: str, stem: str, data: bytes, image: InputImage) -> FormFile:
@@ -116,7 +129,8 @@ def _flat(name: str, value: JsonValue) -> list[tuple[str, str]]:
 
 
 def _size_of_words(task: Task, wrong: list[Violation]) -> PixelSize | None:
-    ratio_text = task.options.aspect_ratio or "1:1"
+    """Make pixels of a ratio and a resolution. Appends to `wrong` what has no meaning in pixels."""
+    ratio_text, resolution = task.options.aspect_ratio or "1:1", task.options.resolution or "1K"
     if not family_of(task.model).any_size:
         if ratio_text not in _FIXED:
             wrong.append(Violation("options.aspect_ratio", f"must be one of {', '.join(_FIXED)} for {task.model}"))
@@ -124,8 +138,10 @@ def _size_of_words(task: Task, wrong: list[Violation]) -> PixelSize | None:
     ratio = read_ratio(ratio_text)
     if ratio is None:
         wrong.append(Violation("options.aspect_ratio", 'must be width to height from "1:3" to "3:1", such as "16:9"'))
+    if resolution not in PIXELS_OF_RESOLUTION:
+        wrong.append(Violation("options.resolution", f"must be one of {', '.join(PIXELS_OF_RESOLUTION)}"))
         return None
-    return size_of(ratio, task.options.resolution or "1K")
+    return size_of(ratio, resolution) if ratio else None
 
 
 def _wrong_inputs(task: Task) -> list[Violation]:

@@ -5,6 +5,7 @@ Source: the description of `size` in the OpenAPI document (multiples of 16, 1:3 
 
 import math
 import re
+from collections.abc import Iterator
 
 from imagegen_server.domain.task import PixelSize
 
@@ -15,9 +16,9 @@ LEAST_PIXELS = 655_360
 STEEPEST = 3
 
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
-_PIXELS_OF_RESOLUTION = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": MOST_PIXELS}
+PIXELS_OF_RESOLUTION = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": MOST_PIXELS}
 _FURTHEST = 1.3
-"""How far, as a factor, the pixels of an exact ratio may be from those wished for before the ratio is rounded."""
+"""How far, as a factor, the pixels may be from those wished for, so that the ratio comes nearer."""
 
 
 def why_refused(size: PixelSize) -> str:
@@ -44,23 +45,29 @@ def read_ratio(text: str) -> tuple[int, int] | None:
 
 
 def size_of(ratio: tuple[int, int], resolution: str) -> PixelSize:
-    """Choose the size nearest in pixels that has the ratio exactly, or, if none is near, the nearest ratio."""
-    width, height = ratio
-    wanted = _PIXELS_OF_RESOLUTION.get(resolution.upper(), _PIXELS_OF_RESOLUTION["1K"])
-    exact = [
-        PixelSize(STEP * width * factor, STEP * height * factor)
-        for factor in range(1, LONGEST_SIDE // (STEP * max(width, height)) + 1)
-    ]
-    fitting = [size for size in exact if LEAST_PIXELS <= size.width * size.height <= MOST_PIXELS]
-    if fitting:
-        nearest = min(fitting, key=lambda size: abs(math.log(size.width * size.height / wanted)))
-        if abs(math.log(nearest.width * nearest.height / wanted)) <= math.log(_FURTHEST):
-            return nearest
-    longer = min(math.sqrt(wanted * max(ratio) / min(ratio)), LONGEST_SIDE)
-    sides = _multiple(longer), _multiple(longer * min(ratio) / max(ratio)) + STEP
-    while why_refused(PixelSize(*sides)):
-        sides = sides[0] - STEP, sides[1]
-    return PixelSize(*sides) if width >= height else PixelSize(*reversed(sides))
+    """Choose the size of the nearest ratio, exact where it can be, among those near the pixels wished for."""
+    steepness = max(ratio) / min(ratio)
+    wanted = min(PIXELS_OF_RESOLUTION[resolution], LONGEST_SIDE**2 / steepness)
+
+    def distance(sides: tuple[int, int]) -> tuple[float, float]:
+        longer, shorter = sides
+        # Rounded, so that an exact ratio is one however its division ends.
+        off = round(abs(math.log(longer / shorter / steepness)), 9)
+        return off, abs(math.log(longer * shorter / wanted))
+
+    longer, shorter = min(_near(wanted, steepness), key=distance)
+    return PixelSize(longer, shorter) if ratio[0] >= ratio[1] else PixelSize(shorter, longer)
+
+
+def _near(wanted: float, steepness: float) -> Iterator[tuple[int, int]]:
+    """Name sizes, longer side first, whose pixels are near those wanted, with two shorter sides for each longer one."""
+    least, most = (math.sqrt(wanted * steepness * factor) for factor in (1 / _FURTHEST, _FURTHEST))
+    for longer in range(_multiple(least), int(most) + STEP, STEP):
+        below = _multiple(longer / steepness)
+        for shorter in (below, below + STEP):
+            near = wanted / _FURTHEST <= longer * shorter <= wanted * _FURTHEST
+            if near and longer * shorter >= LEAST_PIXELS and not why_refused(PixelSize(longer, shorter)):
+                yield longer, shorter
 
 
 def _multiple(side: float) -> int:
