@@ -1,10 +1,8 @@
-"""The pages of docs/ say what the code does."""
+"""The pages of docs/ say what the code does; configuration.md has a file of its own."""
 
 import re
-import tomllib
+import socket
 from argparse import _SubParsersAction
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,12 @@ from imagegen_server import cli, config
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.generation import admission, engine, runner
-from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
+from imagegen_server.http import allocator, transport
 from imagegen_server.rpc import server as rpc_server
 from imagegen_server.rpc.status import CODES
 from imagegen_server.store import memory
 
 DOCS = Path(__file__).parents[2] / "docs"
-TYPES = {"sandbox": SANDBOX}
-TABLES: Mapping[str, Mapping[str, object]] = {
-    "[server]": dict(config.ServerTable()),
-    "[store]": dict(config.StoreTable()),
-    "[providers.NAME]": dict(config._ProviderTable()),
-    'type = "sandbox"': {item.name: item.default for item in fields(SANDBOX.settings)},
-}
-PATHS = {"[server]": ("server",), "[store]": ("store",)}
 
 
 def page(name: str) -> str:
@@ -38,118 +28,6 @@ def page(name: str) -> str:
 def sentences(name: str) -> str:
     """Read a page as one line, so that a sentence is found wherever it is broken."""
     return " ".join(page(name).split())
-
-
-def rows(heading: str) -> dict[str, tuple[str, str]]:
-    """Read the table under a heading of configuration.md: environment and default by key, as written there."""
-    text = re.split(r"\n#+ ", page("configuration.md").partition(f"# {heading}\n")[2])[0]
-    found = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+?) \|", text, re.MULTILINE)
-    return {key: (variable, default.strip("`")) for key, variable, default in found}
-
-
-def example() -> str:
-    """The complete example of configuration.md."""
-    found: list[str] = re.findall(r"```toml\n(.+?)```", page("configuration.md"), re.DOTALL)
-    assert len(found) == 1
-    return found[0]
-
-
-def table_of(loaded: config.Config, heading: str) -> Mapping[str, object]:
-    """Find in a loaded configuration what a heading of configuration.md describes; the provider is "sandbox"."""
-    if heading in PATHS:
-        return dict(getattr(loaded, PATHS[heading][0]))
-    (provider,) = loaded.providers
-    if heading == "[providers.NAME]":
-        return {"type": "", "timeout": provider.timeout}
-    return {item.name: getattr(provider.settings, item.name) for item in fields(SANDBOX.settings)}
-
-
-@pytest.mark.parametrize("heading", TABLES)
-def test_the_configuration_page_names_every_key_and_no_other(heading: str) -> None:
-    """A key that comes or goes changes the page."""
-    assert list(rows(heading)) == list(TABLES[heading])
-
-
-def test_the_configuration_page_names_every_table() -> None:
-    """The sections of the file are those of the page."""
-    assert set(config._File.model_fields) == {"server", "store", "providers", "aliases"}
-    for heading in ("[server]", "[store]", "[providers.NAME]", "[aliases]"):
-        assert f"\n## {heading}\n" in page("configuration.md")
-
-
-@pytest.mark.parametrize("heading", TABLES)
-def test_the_defaults_are_stated_truly(heading: str, tmp_path: Path) -> None:
-    """A file with every default as the page writes it means the same as no file."""
-    stated = {key: default for key, (_, default) in rows(heading).items() if key != "type"}
-    name = heading if heading in PATHS else "[providers.sandbox]"
-    file = tmp_path / "imagegen.toml"
-    file.write_text("\n".join([name, *(f"{key} = {default}" for key, default in stated.items())]))
-
-    assert table_of(config.load_config(TYPES, path=file), heading) == TABLES[heading]
-
-
-def test_the_default_type_is_the_name_of_the_table() -> None:
-    """What the page says of `type` in words."""
-    assert rows("[providers.NAME]")["type"][1] == "the table's name"
-    (provider,) = config.load_config(TYPES).providers
-    assert (provider.name, provider.type) == ("sandbox", SANDBOX)
-
-
-@pytest.mark.parametrize("heading", TABLES)
-def test_the_environment_names_are_true(heading: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each variable of the page sets its key, with the default's value written without quotes."""
-    for variable, default in rows(heading).values():
-        value = "sandbox" if default == "the table's name" else default.strip('"')
-        monkeypatch.setenv(variable.replace("__NAME__", "__SANDBOX__"), value)
-
-    assert table_of(config.load_config(TYPES), heading) == TABLES[heading]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "key"),
-    [
-        ("IMAGEGEN__SERVER__DRAIN", "7s", ("server", "drain")),
-        ("IMAGEGEN__STORE__TTL", "7s", ("store", "ttl")),
-    ],
-)
-def test_the_environment_wins_over_the_file(
-    variable: str, value: str, key: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Key by key: the neighbours stay those of the file."""
-    file = tmp_path / "imagegen.toml"
-    file.write_text('[server]\ndrain = "1s"\nmax_calls = 3\n[store]\nttl = "1s"\n')
-    monkeypatch.setenv(variable, value)
-
-    loaded = config.load_config(TYPES, path=file)
-
-    assert getattr(getattr(loaded, key[0]), key[1]) == 7.0
-    assert loaded.server.max_calls == 3
-
-
-def test_the_example_is_complete_and_right(tmp_path: Path) -> None:
-    """It has every key of [server], [store] and the sandbox, at the default, and loads."""
-    given = tomllib.loads(example())
-    file = tmp_path / "imagegen.toml"
-    file.write_text(example())
-
-    loaded = config.load_config(TYPES, path=file)
-
-    assert list(given["server"]) == list(TABLES["[server]"])
-    assert list(given["store"]) == list(TABLES["[store]"])
-    assert list(given["providers"]["sandbox"]) == ["timeout", *TABLES['type = "sandbox"']]
-    assert loaded.server == config.ServerTable()
-    assert loaded.store == config.StoreTable()
-    assert loaded.providers[0].settings == SANDBOX.settings()
-    assert loaded.aliases
-
-
-def test_the_output_of_check_config_is_that_of_the_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the page shows under the example is what the command prints."""
-    file = tmp_path / "imagegen.toml"
-    file.write_text(example())
-
-    assert cli._show_config(config.load_config(TYPES, path=file)) == 0
-    assert f"imagegen.toml\n{capsys.readouterr().out}```" in page("configuration.md")
 
 
 def test_the_operations_page_names_every_command_and_option() -> None:
@@ -187,6 +65,28 @@ def test_the_numbers_of_the_operations_page_are_those_of_the_code() -> None:
     assert f"ends {engine.ANSWER_SECONDS:g} s before" in text
     assert f"has {runner.STOP_GRACE_SECONDS:g} s to let go" in text
     assert f"at most `drain` ({config.ServerTable().drain:g} s)" in text
+
+
+def test_the_numbers_of_outgoing_connections_are_those_of_the_code() -> None:
+    """Times and limits towards providers."""
+    text = sentences("operations.md")
+    settings = transport.HttpSettings("https://provider.example")
+
+    assert f"At most `concurrency` ({settings.concurrency}) requests" in text
+    assert f"must stand within {settings.connect_timeout:g} s" in text
+    assert f"idle connection is closed after {transport._KEEPALIVE:g} s" in text
+    assert f"up to {dict(allocator._SETTINGS)[allocator._TRIM_THRESHOLD] // 2**20} MiB that were needed once" in text
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the numbers are those of Linux")
+def test_the_keepalive_of_the_operations_page_is_that_of_the_code() -> None:
+    """How long a peer may be dead before anybody notices."""
+    options = {name: value for level, name, value in transport._socket_options() if level == socket.IPPROTO_TCP}
+    first, then, times = (options[name] for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT))
+    text = sentences("operations.md")
+
+    assert f"noticed after about {first + then * times} s" in text
+    assert f"the first question after {first} s, then every {then} s, {times} of them" in text
 
 
 @pytest.mark.parametrize("reason", Reason)

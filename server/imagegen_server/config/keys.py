@@ -1,7 +1,6 @@
 """Keys of providers: a configuration holds where they are, never what they are."""
 
 import os
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from imagegen_server.domain.secret import Secret
 from .values import ConfigError, Table
 
 _COMMAND_SECONDS = 30.0
+FORMS = '{env = "NAME"}, {file = "PATH"} or {command = ["PROGRAM", "ARGUMENT"]}'
 
 
 class KeyReference(Table):
@@ -22,46 +22,63 @@ class KeyReference(Table):
     file: Path | None = None
     command: Annotated[list[str], Field(min_length=1)] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f"says where the key is, not what it is; write {FORMS}")  # noqa: TRY004 - pydantic
+        return value
+
     @model_validator(mode="after")
     def _one(self) -> "KeyReference":
         if sum(source is not None for source in (self.env, self.file, self.command)) != 1:
-            raise ValueError('must be one of {env = "NAME"}, {file = "PATH"} and {command = ["PROGRAM", "ARGUMENT"]}')
+            raise ValueError(f"must be exactly one of {FORMS}")
         return self
 
     def read(self, key: str) -> Secret:
         """Fetch the key; spaces around it do not count. `key` is the setting's name, for errors.
 
+        Messages repeat no more of the reference than a name in capitals: it may be a key, written there by mistake.
+
         :raises ConfigError: it is not there, or empty, or nothing that fits into a header
         """
         if self.env is not None:
-            text, where = os.environ.get(self.env, ""), f"the environment variable {self.env}"
+            text, where = os.environ.get(self.env, ""), _name(self.env)
         elif self.file is not None:
-            text, where = _read_file(self.file, key), str(self.file)
+            text, where = _read_file(self.file, key), "the file"
         else:
-            text, where = _run(self.command or [], key), f"the output of {shlex.join(self.command or [])}"
+            text, where = _run(self.command or [], key), "the output of the command"
         text = text.strip()
         if not text:
-            raise ConfigError(f"{key}: {where} is empty or not set")
+            raise ConfigError(f"{key}: {where} is empty{' or not set' if self.env is not None else ''}")
         if not (text.isascii() and text.isprintable()):
             raise ConfigError(f"{key}: {where} holds more than one line, or characters that no key has")
         return Secret(text)
 
 
+def _name(variable: str) -> str:
+    """Name a variable if it is written as they are by custom, and keys are not."""
+    return f"the environment variable {variable}" if variable.isupper() else "the environment variable that it names"
+
+
 def _read_file(path: Path, key: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "is no text"
-        raise ConfigError(f"{key}.file: {path}: {reason}") from None
+    except OSError as problem:
+        raise ConfigError(f"{key}.file: cannot be read: {problem.strerror}") from None
+    except ValueError:
+        raise ConfigError(f"{key}.file: is no text file") from None
 
 
 def _run(command: list[str], key: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_COMMAND_SECONDS)  # noqa: S603 - as configured
     except subprocess.CalledProcessError as problem:
-        raise ConfigError(f"{key}.command: {command[0]} ended with status {problem.returncode}") from None
+        raise ConfigError(f"{key}.command: ended with status {problem.returncode}") from None
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{key}.command: {command[0]} took longer than {_COMMAND_SECONDS:g} s") from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{key}.command: {command[0]}: {problem}") from None
+        raise ConfigError(f"{key}.command: took longer than {_COMMAND_SECONDS:g} s") from None
+    except OSError as problem:
+        raise ConfigError(f"{key}.command: cannot be run: {problem.strerror}") from None
+    except ValueError:
+        raise ConfigError(f"{key}.command: cannot be run, or prints no text") from None
     return done.stdout

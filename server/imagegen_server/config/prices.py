@@ -8,7 +8,8 @@ from imagegen_server.generation.prices import Price
 
 from .values import Table
 
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_HIGHEST = 1e12
+_Amount = Annotated[float, Field(ge=0, le=_HIGHEST, allow_inf_nan=False)]
 
 
 class PriceTable(Table):

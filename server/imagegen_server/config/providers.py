@@ -3,15 +3,15 @@
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from imagegen_server.domain.secret import Secret
-from imagegen_server.http.transport import HttpSettings
+from imagegen_server.http.transport import HttpSettings, open_transport
 from imagegen_server.providers.base import ProviderType, Remote
 
-from .keys import KeyReference
+from .keys import FORMS, KeyReference
 from .values import ConfigError, Seconds, Table, explain
 
 
@@ -30,7 +30,7 @@ class RemoteTable(Table):
     base_url: str = ""
     api_key: KeyReference | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    concurrency: int = 64
+    concurrency: Annotated[int, Field(gt=0)] = 64
     proxy: str = ""
     ca: str = ""
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
@@ -85,10 +85,7 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
         wrong.append(explain(problem, key))
     if kind.remote:
         try:
-            remote = RemoteTable(**{item: given[item] for item in given if item in shared})
-            http, secret = _http(key, remote, kind.remote), _key(key, remote, kind.remote)
-        except ValidationError as problem:
-            wrong.append(explain(problem, key))
+            http, secret = _remote(key, {item: given[item] for item in given if item in shared}, kind.remote)
         except ConfigError as problem:
             wrong.append(str(problem))
     if wrong:
@@ -96,12 +93,31 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     return ProviderConfig(name, kind, settings, table.timeout, http, secret)
 
 
+def _remote(key: str, given: Mapping[str, object], remote: Remote) -> tuple[HttpSettings | None, Secret | None]:
+    try:
+        table = RemoteTable.model_validate(given)
+    except ValidationError as problem:
+        raise ConfigError(explain(problem, key)) from None
+    http, secret, wrong = None, None, []
+    try:
+        http = _http(key, table, remote)
+    except ConfigError as problem:
+        wrong.append(str(problem))
+    try:
+        secret = _key(key, table, remote)
+    except ConfigError as problem:
+        wrong.append(str(problem))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return http, secret
+
+
 def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
     base_url = table.base_url or remote.base_url
     if not base_url:
         raise ConfigError(f"{key}.base_url: is required")
     try:
-        return HttpSettings(
+        settings = HttpSettings(
             base_url=base_url,
             headers=table.headers,
             concurrency=table.concurrency,
@@ -109,8 +125,11 @@ def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
             ca=table.ca,
             engine=table.engine,
         )
+        open_transport(settings)  # opens nothing, and refuses certificates and proxies that cannot be used
     except ValueError as problem:
-        raise ConfigError(f"{key}.{problem}") from None
+        at, _, what = str(problem).partition(" ")  # it begins with the name of the key
+        raise ConfigError(f"{key}.{at.rstrip(':')}: {what}") from None
+    return settings
 
 
 def _key(key: str, table: RemoteTable, remote: Remote) -> Secret | None:
@@ -121,4 +140,4 @@ def _key(key: str, table: RemoteTable, remote: Remote) -> Secret | None:
     if not remote.key_required:
         return None
     where = f"set {remote.key_env}, or say where it is" if remote.key_env else "say where it is"
-    raise ConfigError(f'{key}.api_key: is required; {where}: {{env = "NAME"}}, {{file = "PATH"}}')
+    raise ConfigError(f"{key}.api_key: is required; {where}: {FORMS}")

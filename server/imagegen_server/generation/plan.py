@@ -104,9 +104,12 @@ class Planner:
         wrong += over_limits(wish, model.capabilities)
         if not wrong:
             require_operation(wish, entry, model)
-        task = fit(merged, entry, model, noted)
+        fitted = fit(merged, entry, model, noted)
         noted += await mask_effect(wish, wrong, self._decoding)
-        task = _prepare(task, entry, wrong, noted)
+        task = _prepare(fitted, entry, wrong, noted)
+        if wish.options.preview_count and task.preview_count < fitted.preview_count:
+            why = f"{model.id} shows {task.preview_count or 'none'} with these options"
+            noted.append(Warning("options.preview_count", WarningReason.IGNORED, why))
         if wrong:
             raise _invalid(wrong, name)
         if wish.strict and (refused := [note for note in noted if note.reason is not WarningReason.MODEL_RETIRING]):

@@ -21,13 +21,14 @@ class Price:
     def estimate(self, usage: Usage | None, images: int) -> Cost | None:
         """Work out the cost of a request that made so many images; None = something of it is unknown.
 
-        Output tokens that the provider does not divide count as those of pictures.
+        Output tokens that the provider does not divide count as those of pictures. What a picture costs tells nothing
+        of a request that made none: it may be billed all the same.
         """
-        amount = 0.0
-        if self.image is not None:
-            amount += self.image * images
+        if self.image and not images:
+            return None
+        amount = (self.image or 0.0) * images
         if any(price is not None for price in (self.input_text, self.input_image, self.output_text, self.output_image)):
-            tokens = self._tokens(usage)
+            tokens = self._tokens(usage or Usage())
             if tokens is None:
                 return None
             amount += tokens
@@ -35,13 +36,11 @@ class Price:
             return None
         return Cost(amount, self.currency, estimated=True)
 
-    def _tokens(self, usage: Usage | None) -> float | None:
-        if usage is None:
-            return None
+    def _tokens(self, usage: Usage) -> float | None:
         kinds = usage.kinds
         text, image = kinds.input_text, kinds.input_image
         drawn, written = kinds.output_image, kinds.output_text
-        if text is None and image is None and self.input_text == self.input_image:
+        if None in (text, image) and self.input_text == self.input_image:
             text, image = usage.input_tokens, 0
         if drawn is None and written is None:
             drawn, written = usage.output_tokens, 0
@@ -52,7 +51,9 @@ class Price:
             (written, self.output_text),
             (drawn, self.output_image),
         ):
-            if count is None or (count and price is None):
+            if count == 0 or price == 0:
+                continue  # nothing of it, or free: the other need not be known
+            if count is None or price is None:
                 return None
-            amount += count * (price or 0.0) / _TOKENS_PER_PRICE
+            amount += count * price / _TOKENS_PER_PRICE
         return amount

@@ -185,7 +185,7 @@ async def test_what_the_vendor_may_take_is_sent(wish: Wish) -> None:
         ("chatgpt-image-latest", {"aspect_ratio": "2:3"}, PixelSize(1024, 1536)),
     ],
 )
-async def test_a_ratio_becomes_pixels(model: str, options: dict[str, str], size: PixelSize) -> None:
+async def test_a_ratio_becomes_pixels(model: str, options: dict[str, Any], size: PixelSize) -> None:
     """The vendor knows sizes only."""
     given = (await planned(by(model, **options))).task.options
 
@@ -209,7 +209,7 @@ async def test_a_size_in_the_vendors_words_wins_over_a_ratio() -> None:
         ({"count": 3, "preview_count": 0}, [3]),
     ],
 )
-async def test_images_are_asked_for_in_as_few_requests_as_can_be(options: dict[str, int], counts: list[int]) -> None:
+async def test_images_are_asked_for_in_as_few_requests_as_can_be(options: dict[str, Any], counts: list[int]) -> None:
     """Ten in one answer, and in a stream one, because its events do not say to which image they belong."""
     plan = await planned(by(**options))
 

@@ -66,7 +66,7 @@ def test_a_size_is_near_the_wish(ratio: tuple[int, int], resolution: str) -> Non
 @example(ratio=(3, 1))
 @pytest.mark.parametrize("resolution", sorted(RESOLUTIONS))
 def test_a_ratio_is_exact_where_it_can_be(resolution: str, ratio: tuple[int, int]) -> None:
-    """If any size near the pixels wished for has the very ratio, so has the one that is chosen, and it is the nearest."""
+    """If any size near the pixels wished for has the very ratio, the nearest of these is chosen."""
     width, height = reduced(ratio)
     pixels = wanted(ratio, resolution)
     exact = [

@@ -44,7 +44,7 @@ _LONGEST_NAME = 100
 _SHORTEST_ECHO = 8
 """Characters of a prompt from which on its words in a message are no chance."""
 
-_ECHO = 24
+_ECHO = 16
 """The same of a part of it: a vendor may shorten what it repeats."""
 
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mask", "model": "model"}

@@ -1,0 +1,318 @@
+"""Providers that are reached by HTTP: their shared keys, and those that are there without a table."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from imagegen_server.config import Config, load_config
+from imagegen_server.config.providers import RemoteTable
+from imagegen_server.domain.secret import Secret
+from imagegen_server.http.transport import HttpSettings
+
+from tests.support.remotes import KEY, REMOTES, Account, Nothing
+from tests.support.settings import complaint, keys, write
+
+BEYOND_LOOPBACK = '[server]\nlisten = "0.0.0.0:1"\nallow_insecure = true\n'
+PREFIX = "IMAGEGEN__PROVIDERS__"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no proxy but that of the test."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a key in the usual variable."""
+    monkeypatch.setenv("FAR_API_KEY", KEY)
+
+
+def read(folder: Path, text: str, **options: Any) -> Config:
+    """Load a file."""
+    return load_config(REMOTES, path=write(folder, text), **options)
+
+
+def refused(folder: Path, text: str) -> list[str]:
+    """List what a file is refused for."""
+    return complaint(lambda: read(folder, text))
+
+
+def names(config: Config) -> list[tuple[str, str]]:
+    """Name the providers and their types."""
+    return [(item.name, item.type.name) for item in config.providers]
+
+
+@pytest.mark.usefixtures("key")
+def test_a_table_without_keys_has_the_defaults(tmp_path: Path) -> None:
+    """The address and the variable of the type, and nothing of our own in between."""
+    (provider,) = read(tmp_path, "[providers.far]").providers
+
+    assert provider.http == HttpSettings("https://far.example/v1")
+    assert provider.http.concurrency == 64
+    assert provider.http.engine == "aiohttp"
+    assert provider.key == Secret(KEY)
+    assert (provider.settings, provider.timeout) == (Account(), 600.0)
+
+
+def test_a_file_sets_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of every provider, of every remote one, and of the type."""
+    monkeypatch.setenv("OTHER", KEY)
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+
+    (provider,) = read(
+        tmp_path,
+        f"""
+        [providers.far]
+        timeout = "30s"
+        account = "me"
+        base_url = "http://127.0.0.1:1/v2"
+        api_key = {{env = "OTHER"}}
+        headers = {{X-Title = "shop", x-empty = ""}}
+        concurrency = 3
+        proxy = "http://user:word@127.0.0.1:2"
+        ca = "{ca}"
+        engine = "httpx"
+        """,
+    ).providers
+
+    assert provider.http == HttpSettings(
+        base_url="http://127.0.0.1:1/v2",
+        headers={"X-Title": "shop", "x-empty": ""},
+        concurrency=3,
+        proxy="http://user:word@127.0.0.1:2",
+        ca=str(ca),
+        engine="httpx",
+    )
+    assert (provider.key, provider.settings, provider.timeout) == (Secret(KEY), Account("me"), 30.0)
+
+
+def test_the_environment_sets_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One variable for each; tables as JSON, or one variable for each of their keys."""
+    monkeypatch.setenv("OTHER", KEY)
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+    for name, value in {
+        "TYPE": "far",
+        "ACCOUNT": "me",
+        "BASE_URL": "http://127.0.0.1:1/v2",
+        "API_KEY__ENV": "OTHER",
+        "HEADERS": '{"X-Title": "shop"}',
+        "CONCURRENCY": "3",
+        "PROXY": "http://127.0.0.1:2",
+        "CA": str(ca),
+        "ENGINE": "httpx",
+    }.items():
+        monkeypatch.setenv(f"{PREFIX}MINE__{name}", value)
+
+    (provider,) = load_config(REMOTES).providers
+
+    assert (provider.name, provider.type) == ("mine", REMOTES["far"])
+    assert provider.http == HttpSettings(
+        "http://127.0.0.1:1/v2", {"X-Title": "shop"}, 3, "http://127.0.0.1:2", str(ca), "httpx"
+    )
+    assert (provider.key, provider.settings) == (Secret(KEY), Account("me"))
+
+
+@pytest.mark.usefixtures("key")
+def test_a_header_may_be_a_variable_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that would be a number in JSON is written as JSON."""
+    monkeypatch.setenv(f"{PREFIX}FAR__HEADERS__TITLE", "shop")
+    monkeypatch.setenv(f"{PREFIX}FAR__HEADERS__YEAR", '"2024"')
+
+    (provider,) = load_config(REMOTES).providers
+
+    assert provider.http is not None
+    assert provider.http.headers == {"title": "shop", "year": "2024"}
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("base_url = 3", "base_url"),
+        ("base_url = 'far.example/v1'", "base_url"),
+        ("base_url = 'ftp://far.example'", "base_url"),
+        ("base_url = 'https://'", "base_url"),
+        ("base_url = 'https://far.example:port'", "base_url"),
+        ("base_url = 'https://far.example/?a=b'", "base_url"),
+        ("base_url = 'https://far.example/#a'", "base_url"),
+        ("base_url = 'https://user:hunter2@far.example'", "base_url"),
+        ("headers = 'hunter2'", "headers"),
+        ("headers = {'X Title' = 'hunter2'}", "headers"),
+        ("headers = {'' = 'hunter2'}", "headers"),
+        ('headers = {X-Title = "hunter2\\nX: y"}', "headers"),
+        ("headers = {X-Title = 'hunter2 ü'}", "headers"),
+        ("headers = {Content-Length = '1'}", "headers"),
+        ("headers = {X-Title = 2}", "headers.X-Title"),
+        ("headers = {X-Title = ['hunter2']}", "headers.X-Title"),
+        ("concurrency = 0", "concurrency"),
+        ("concurrency = -1", "concurrency"),
+        ("concurrency = 1.5", "concurrency"),
+        ("concurrency = 'many'", "concurrency"),
+        ("proxy = 3", "proxy"),
+        ("proxy = 'http://127.0.0.1:port'", "proxy"),
+        ("proxy = 'http://'", "proxy"),
+        ("proxy = 'socks5://user:hunter2@127.0.0.1:1'", "proxy"),
+        ("ca = true", "ca"),
+        ("ca = '/no/such/file.pem'", "ca"),
+        ("engine = 'curl'", "engine"),
+        ("engine = 1", "engine"),
+        ("account = 1", "account"),
+        ("acount = 'hunter2'", "acount"),
+        ("timeout = 3", "timeout"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key_and_not_shown(tmp_path: Path, text: str, expected: str) -> None:
+    """Before anything is served, and without what may be a password."""
+    (line,) = refused(tmp_path, f"[providers.far]\n{text}")
+
+    assert keys([line]) == [f"providers.far.{expected}"]
+    assert "hunter2" not in line
+
+
+@pytest.mark.usefixtures("key")
+def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> None:
+    """And not by the first request."""
+    empty = tmp_path / "empty.pem"
+    empty.write_text("no certificate\n")
+
+    (line,) = refused(tmp_path, f"[providers.far]\nca = '{empty}'")
+
+    assert line.startswith("providers.far.ca: ")
+    assert str(empty) in line
+
+
+@pytest.mark.usefixtures("key")
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless NO_PROXY, or a proxy of the table's own, says that it is not used."""
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+    assert keys(complaint(lambda: load_config(REMOTES))) == ["providers.far.proxy"]
+
+    monkeypatch.setenv(f"{PREFIX}FAR__PROXY", "http://127.0.0.1:1")
+    assert names(load_config(REMOTES)) == [("far", "far")]
+
+    monkeypatch.delenv(f"{PREFIX}FAR__PROXY")
+    monkeypatch.setenv("NO_PROXY", "far.example")
+    assert names(load_config(REMOTES)) == [("far", "far")]
+
+
+def test_all_wrong_keys_are_told_at_once(tmp_path: Path) -> None:
+    """Unknown ones, those of the type, the address and the missing key, of every provider."""
+    lines = refused(
+        tmp_path,
+        "[providers.far]\nbase_url = 'x'\naccount = 1\ncolour = 2\n[providers.house]\n[providers.vault]\nengine = 'x'",
+    )
+
+    assert keys(lines) == [
+        "providers.far.colour",
+        "providers.far.account",
+        "providers.far.base_url",
+        "providers.far.api_key",
+        "providers.house.base_url",
+        "providers.vault.engine",
+    ]
+
+
+@pytest.mark.parametrize("name", RemoteTable.model_fields)
+def test_a_provider_that_is_not_reached_by_http_refuses_the_keys_of_those_that_are(tmp_path: Path, name: str) -> None:
+    """A key that would do nothing is a fault."""
+    (line,) = refused(tmp_path, f"[providers.local]\n{name} = 'x'")
+
+    assert line == f"providers.local.{name}: is no such key; there are timeout, type"
+
+
+def test_a_provider_that_is_not_reached_by_http_has_neither_client_nor_key(tmp_path: Path) -> None:
+    """Nothing is read for it."""
+    (provider,) = read(tmp_path, "[providers.local]").providers
+
+    assert (provider.http, provider.key, provider.settings) == (None, None, Nothing())
+
+
+def test_an_unknown_key_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    """Those of every provider, of every remote one and of the type."""
+    (line,) = refused(tmp_path, "[providers.house]\nbase_url = 'http://127.0.0.1'\nurl = 'x'")
+
+    assert line == (
+        "providers.house.url: is no such key; there are "
+        "account, api_key, base_url, ca, concurrency, engine, headers, proxy, timeout, type"
+    )
+
+
+def test_without_a_usual_address_it_must_be_given(tmp_path: Path) -> None:
+    """The message says so, and with the address it loads; this type needs no key."""
+    assert refused(tmp_path, "[providers.house]") == ["providers.house.base_url: is required"]
+    assert refused(tmp_path, "[providers.house]\nbase_url = ''") == ["providers.house.base_url: is required"]
+
+    (provider,) = read(tmp_path, "[providers.house]\nbase_url = 'http://127.0.0.1:1'").providers
+    assert (provider.http, provider.key) == (HttpSettings("http://127.0.0.1:1"), None)
+
+
+def test_a_missing_key_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    """The usual variable if the type has one, and the ways to say where the key is."""
+    (far,) = refused(tmp_path, "[providers.far]")
+    (vault,) = refused(tmp_path, "[providers.vault]")
+
+    assert far.startswith("providers.far.api_key: is required; set FAR_API_KEY, or ")
+    assert vault.startswith("providers.vault.api_key: is required; ")
+    assert "_API_KEY" not in vault
+    for line in (far, vault):
+        assert line.endswith('{env = "NAME"}, {file = "PATH"} or {command = ["PROGRAM", "ARGUMENT"]}')
+
+
+@pytest.mark.usefixtures("key")
+def test_a_key_in_the_environment_sets_the_provider_up(tmp_path: Path) -> None:
+    """Without a table, and whoever can reach the server."""
+    (provider,) = load_config(REMOTES).providers
+    assert (provider.name, provider.type, provider.key) == ("far", REMOTES["far"], Secret(KEY))
+
+    assert names(read(tmp_path, BEYOND_LOOPBACK, allow_insecure=True)) == [("far", "far")]
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_an_empty_key_in_the_environment_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A variable without a key sets nothing up, and does not stand for one where a table wants it."""
+    monkeypatch.setenv("FAR_API_KEY", value)
+
+    assert load_config(REMOTES).providers == ()
+    (line,) = refused(tmp_path, "[providers.far]")
+    assert line.startswith("providers.far.api_key: is required; set FAR_API_KEY")
+
+
+@pytest.mark.usefixtures("key")
+def test_a_table_stands_instead_of_the_implicit_provider_of_its_name(tmp_path: Path) -> None:
+    """Also if it is of another type; a table of another name comes beside it."""
+    assert names(read(tmp_path, "[providers.far]\ntimeout = '1s'")) == [("far", "far")]
+    assert names(read(tmp_path, "[providers.far]\ntype = 'local'")) == [("far", "local")]
+    assert names(read(tmp_path, "[providers.mine]\ntype = 'far'")) == [("mine", "far"), ("far", "far")]
+
+
+@pytest.mark.usefixtures("key")
+def test_tables_of_one_type_are_different_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own address and key; one without api_key has that of the usual variable."""
+    monkeypatch.setenv("SECOND", "second")
+
+    usual, second = read(
+        tmp_path,
+        """
+        [providers.far]
+        concurrency = 2
+        [providers.second]
+        type = "far"
+        base_url = "https://second.example"
+        api_key = {env = "SECOND"}
+        """,
+    ).providers
+
+    assert (usual.http, usual.key) == (HttpSettings("https://far.example/v1", concurrency=2), Secret(KEY))
+    assert (second.http, second.key) == (HttpSettings("https://second.example"), Secret("second"))
+
+
+@pytest.mark.usefixtures("key")
+def test_an_alias_may_mean_a_provider_whose_key_is_in_the_environment(tmp_path: Path) -> None:
+    """It is configured like any other."""
+    assert read(tmp_path, "[aliases]\ndraft = 'far/best'").aliases == {"draft": "far/best"}
