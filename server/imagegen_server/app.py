@@ -1,6 +1,7 @@
 """Wiring, and nothing but wiring."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from .store.memory import MemoryStore
 
 _INTERRUPTED = 130
 """Exit status after a second signal, which ends the process at once."""
+
+_ALLOCATIONS_BEFORE_COLLECTION = 20_000
 
 _logger = structlog.get_logger("imagegen.server")
 
@@ -82,12 +85,23 @@ class App:
         self.store.close()
 
 
+def settle_memory() -> None:
+    """Tune the process for a server: keep freed buffers, and let the collector look at young objects only.
+
+    What was imported lives for ever. Measured with small pictures, collecting took a fifth of the processor's time.
+    """
+    keep_large_buffers()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_BEFORE_COLLECTION, *gc.get_threshold()[1:])
+
+
 async def serve(config: Config, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. `announce` gets the bound address once health says SERVING.
 
     :raises OSError: the address cannot be bound
     """
-    keep_large_buffers()
+    settle_memory()
     app = App(config)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

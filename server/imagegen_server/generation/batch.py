@@ -65,12 +65,14 @@ class Batch:
     async def run(self) -> None:
         """Call the provider and take in what it yields."""
         self._called = True
+        error: ImageError | None = None
         limit = asyncio.timeout(self._entry.timeout)
         try:
             async with limit, aclosing(self._entry.provider.run(self._task, self._call())) as events:
                 async for event in events:
                     await self._take(event)
-            error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
+            if self._outstanding:
+                error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
         except asyncio.CancelledError:
             error = self._generation.stop_error or ImageError(
                 Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} cancelled itself"
@@ -88,7 +90,12 @@ class Batch:
                     **describe_fault(raised),
                 )
                 error = ImageError(Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} has a fault; see the log")
-        self.end(error)
+        self._end(error)
+
+    def break_off(self) -> None:
+        """Give every image that has none its end, although the request runs on. Nothing is taken in after this."""
+        if not self._ended:
+            self._end(self._generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "the generation broke off"))
 
     def _call(self) -> Call:
         return Call(
@@ -99,17 +106,17 @@ class Batch:
             key=self._entry.key,
         )
 
-    def end(self, error: ImageError) -> None:
-        """Give every image that has none its end. Nothing is taken in after this."""
+    def _end(self, error: ImageError | None) -> None:
+        """Give every image that has none its end, which is `error`; None = all have theirs."""
         if self._ended:
             return
         self._ended = True
-        error = self._record.judge(error)
-        failed = bool(self._outstanding)
-        for index in sorted(self._outstanding):
-            self._fail(index, error)
-        reported = error if failed else None
-        if reported is None and self.failures and not self.images:
+        reported = None
+        if error is not None and self._outstanding:
+            reported = self._record.judge(error)
+            for index in sorted(self._outstanding):
+                self._fail(index, reported)
+        elif self.failures and not self.images:
             reported = self.failures[0].error
         if self._called:
             self.attempts.append(self._record.end(reported))

@@ -1,7 +1,6 @@
 """One generation: its identity, its log, and who still reads it."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +11,10 @@ from .admission import Ticket
 from .log import Log
 from .plan import Plan
 from .store import Reservation
+
+
+def do_nothing() -> None:
+    """Stand for what stops a generation while there is nothing to stop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +32,9 @@ class Generation:
     deadline: float | None
     last_progress: Progress = field(default_factory=Progress)
     stop_error: ImageError | None = None
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    on_stop: Callable[[], None] = do_nothing
+    """What stops the requests that run, if any do."""
     readers: int = 0
-    running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @contextmanager
     def reading(self) -> Iterator[Log]:
@@ -51,9 +54,7 @@ class Generation:
         """End it now, for the reason given. Images that are finished are kept."""
         if self.stop_error is None and not self.log.ended:
             self.stop_error = error
-            self.stopped.set()
-            for task in self.running:
-                task.cancel()
+            self.on_stop()
 
     def end(self, outcome: Finished | Broken) -> None:
         """Write the last entry and give back what was held for images that did not come."""

@@ -103,6 +103,12 @@ class Log:
             return False
         return time.monotonic() - self._superseded_at[entry.first] > SLOW_READER_SECONDS
 
+    async def end(self) -> LogEvent:
+        """Wait for the last entry."""
+        while not self.ended:
+            await self._grown.wait()
+        return self._entries[-1].event
+
     async def read(self, after: int, heartbeat: float) -> AsyncGenerator[Entry | Heartbeat, None]:
         """Yield the entries whose last number is above `after`, then what comes, up to the terminal one.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 
 import structlog
 
@@ -11,7 +10,7 @@ from imagegen_server.domain.events import Broken, Finished
 
 from .batch import Batch
 from .faults import describe_fault
-from .generation import Generation
+from .generation import Generation, do_nothing
 from .outcome import conclude
 from .store import ImageStore
 
@@ -29,42 +28,69 @@ async def run_generation(generation: Generation, store: ImageStore) -> None:
     batches = [Batch(generation, first, task, store) for first, task in generation.plan.batches]
     tasks = [asyncio.create_task(batch.run()) for batch in batches]
     try:
-        await _work(generation, tasks)
+        await _done_or_stopped(generation, tasks)
     finally:
         for batch in batches:
-            batch.end(generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "the generation broke off"))
+            batch.break_off()
         generation.end(_conclusion(generation, batches))
     await _let_go(generation, tasks)
 
 
-async def _work(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait until all is done, or until it must stop and has had a moment to."""
-    generation.running.update(tasks)
-    if generation.stop_error is not None:
+async def _done_or_stopped(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait until all is done, or until it must stop and has had a moment to. One future, whatever the number of tasks.
+
+    A generation of one small picture is made hundreds of times a second; tasks that wait for tasks would double its
+    cost.
+    """
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    left = len(tasks)
+
+    def finish() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def count(_: asyncio.Task[None]) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            finish()
+
+    def stop() -> None:
         for task in tasks:
             task.cancel()
-    timeout = generation.plan.entry.timeout
-    too_late = ImageError(Reason.TIMEOUT, f"the provider took longer than {timeout:g} s and did not let go")
-    left = timeout + SETTLE_SECONDS
-    if generation.deadline is not None and (deadline_left := max(0.0, generation.deadline - time.monotonic())) < left:
-        too_late = ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done")
-        left = deadline_left
-    stopped = asyncio.create_task(generation.stopped.wait())
-    work = asyncio.gather(*tasks, return_exceptions=True)
+        timers.append(loop.call_later(SETTLE_SECONDS, finish))
+
+    seconds, why = _limit(generation)
+    timers = [loop.call_later(seconds, lambda: generation.stop(ImageError(Reason.TIMEOUT, why)))]
+    for task in tasks:
+        task.add_done_callback(count)
+    generation.on_stop = stop
+    if generation.stop_error is not None:
+        stop()
     try:
-        ends: set[asyncio.Future[Any]] = {work, stopped}
-        await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            generation.stop(too_late)
-            await asyncio.wait([work], timeout=SETTLE_SECONDS)
+        await over
     finally:
-        stopped.cancel()
+        # Nothing may hold on to the tasks in a circle: the collector would have to find it.
+        generation.on_stop = do_nothing
+        for timer in timers:
+            timer.cancel()
+
+
+def _limit(generation: Generation) -> tuple[float, str]:
+    """Tell after how many seconds from now the whole generation is too late, and why."""
+    timeout = generation.plan.entry.timeout
+    left = timeout + SETTLE_SECONDS
+    if generation.deadline is not None and generation.deadline - time.monotonic() < left:
+        left = max(0.0, generation.deadline - time.monotonic())
+        return left, "the call's deadline came before the provider was done"
+    return left, f"the provider took longer than {timeout:g} s and did not let go"
 
 
 async def _let_go(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
     """Give a provider that is slow to stop time to close what it holds; nobody waits for this but the drain."""
-    _, stuck = await asyncio.wait(tasks, timeout=STOP_GRACE_SECONDS)
-    if stuck:
+    running = [task for task in tasks if not task.done()]
+    if running and (await asyncio.wait(running, timeout=STOP_GRACE_SECONDS))[1]:
         _logger.error("provider ignores cancellation", generation_id=generation.id, model=generation.plan.model)
 
 

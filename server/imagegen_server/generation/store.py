@@ -25,8 +25,8 @@ class Reservation(Protocol):
 class ImageStore(Protocol):
     """Holds images by id, each for the caller it belongs to and nobody else.
 
-    When room is short, images that reached their caller whole go first, oldest first. What nobody has received is
-    kept until its time; only when that fills the store is new work refused.
+    When room is short, images that reached their caller whole go first, in the order in which they did. What nobody
+    has received is kept until its time; only when that fills the store is new work refused.
     """
 
     async def reserve(self, size: int) -> Reservation:

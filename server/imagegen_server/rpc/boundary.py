@@ -53,6 +53,8 @@ class Boundary(grpc.aio.ServerInterceptor):
     def __init__(self, slow_reader: float) -> None:
         """End a stream whose reader takes nothing for `slow_reader` seconds."""
         self._slow_reader = slow_reader
+        self._wrapped: dict[str, _Handler] = {}
+        """By method: a server asks for the handler with every call, and it is always the same."""
 
     async def intercept_service(
         self,
@@ -60,11 +62,16 @@ class Boundary(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         """Wrap the handler, unless the service is not ours."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(_SERVICES):
             return handler
+        self._wrapped[method] = self._wrap(handler, method)
+        return self._wrapped[method]
 
+    def _wrap(self, handler: "grpc.RpcMethodHandler[Any, Any]", method: str) -> _Handler:
         unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
         streaming = cast("Callable[[Message, Context], AsyncGenerator[Message, None]]", handler.unary_stream)
 

@@ -1,6 +1,5 @@
 """The servicer of ImageService: decode, plan, open, read, encode."""
 
-import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,6 @@ from imagegen_server.domain.events import Broken, Finished, ImageFinished
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.generation import Generation
-from imagegen_server.generation.log import Entry
 
 from .boundary import BrokenGeneration, Context, note
 from .chunks import pieces, stream_events
@@ -87,13 +85,11 @@ class ImageService(MissingMethods):
 
     async def _unary(self, request: Request, context: Context) -> image_pb2.ImageResult:
         async with self._generation(request, context, streaming=False) as generation:
-            async for entry in generation.log.read(0, math.inf):
-                match entry:
-                    case Entry(event=Finished(result)):
-                        return result_message(result, self._inline(request.delivery, generation, context))
-                    case Entry(event=Broken(failure, error)):
-                        raise BrokenGeneration(error, failure)
-        raise AssertionError("a log ends with its last entry")
+            last = await generation.log.end()
+            if isinstance(last, Broken):
+                raise BrokenGeneration(last.error, last.failure)
+            assert isinstance(last, Finished)
+            return result_message(last.result, self._inline(request.delivery, generation, context))
 
     async def _stream(self, request: Request, context: Context) -> _Events:
         async with self._generation(request, context, streaming=True) as generation:

@@ -18,7 +18,8 @@ class _Kept:
     caller: str
     image: StoredImage
     data: bytes
-    timer: asyncio.TimerHandle
+    expiry: float
+    """On the event loop's clock."""
     delivered: bool = False
 
 
@@ -44,6 +45,10 @@ class MemoryStore:
         self._settings = settings
         self._ids = ids
         self._kept: dict[str, _Kept] = {}
+        """Oldest first, which is also the order in which they expire."""
+        self._delivered: dict[str, None] = {}
+        """Those that may go when room is short, the first to go first."""
+        self._timer: asyncio.TimerHandle | None = None
         self.kept_bytes = 0
         self.reserved_bytes = 0
         self.undelivered = 0
@@ -76,8 +81,9 @@ class MemoryStore:
             size_bytes=len(data),
             sha256=sha256,
         )
-        timer = asyncio.get_running_loop().call_later(self._settings.ttl, self._drop, image.image_id)
-        self._kept[image.image_id] = _Kept(caller, image, data, timer)
+        expiry = asyncio.get_running_loop().time() + self._settings.ttl
+        self._kept[image.image_id] = _Kept(caller, image, data, expiry)
+        self._wait_for_expiry()
         self.kept_bytes += len(data)
         self.undelivered += 1
         self._undelivered_bytes += len(data)
@@ -97,6 +103,7 @@ class MemoryStore:
         kept = self._kept.get(image_id)
         if kept is not None and not kept.delivered:
             self._count_as_delivered(kept)
+            self._delivered[image_id] = None
             self._make_room()
 
     def _count_as_delivered(self, kept: _Kept) -> None:
@@ -105,17 +112,26 @@ class MemoryStore:
         self._undelivered_bytes -= kept.image.size_bytes
 
     def _make_room(self) -> None:
-        """Let delivered images go, oldest first, until all fits."""
-        if self.kept_bytes + self.reserved_bytes <= self._settings.max_bytes:
-            return
-        for image_id in [image_id for image_id, kept in self._kept.items() if kept.delivered]:
-            self._drop(image_id)
-            if self.kept_bytes + self.reserved_bytes <= self._settings.max_bytes:
-                return
+        """Let delivered images go, those that were delivered first, until all fits."""
+        while self._delivered and self.kept_bytes + self.reserved_bytes > self._settings.max_bytes:
+            self._drop(next(iter(self._delivered)))
+
+    def _wait_for_expiry(self) -> None:
+        """Have one timer for all: there may be tens of thousands of small images."""
+        if self._timer is None and self._kept:
+            oldest = next(iter(self._kept.values()))
+            self._timer = asyncio.get_running_loop().call_at(oldest.expiry, self._drop_expired)
+
+    def _drop_expired(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._timer = None
+        while self._kept and (oldest := next(iter(self._kept))) and self._kept[oldest].expiry <= now:
+            self._drop(oldest)
+        self._wait_for_expiry()
 
     def _drop(self, image_id: str) -> None:
         kept = self._kept.pop(image_id)
-        kept.timer.cancel()
+        self._delivered.pop(image_id, None)
         if not kept.delivered:
             self._count_as_delivered(kept)
         self.kept_bytes -= kept.image.size_bytes
@@ -124,3 +140,5 @@ class MemoryStore:
         """Let go of everything."""
         for image_id in list(self._kept):
             self._drop(image_id)
+        if self._timer is not None:
+            self._timer.cancel()

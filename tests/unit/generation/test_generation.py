@@ -11,24 +11,26 @@ FIRST, SECOND = ImageError(Reason.CANCELLED, "first"), ImageError(Reason.TIMEOUT
 
 async def test_the_first_stop_counts() -> None:
     """Whatever stops a generation first is the reason; later ones change nothing."""
-    generation = await workshop().open()
+    generation, stops = await workshop().open(), []
+    generation.on_stop = lambda: stops.append(generation.stop_error)
 
     generation.stop(FIRST)
     generation.stop(SECOND)
 
     assert generation.stop_error is FIRST
-    assert generation.stopped.is_set()
+    assert stops == [FIRST]
 
 
 async def test_what_has_ended_cannot_be_stopped() -> None:
     """A stop that comes too late leaves no trace."""
-    generation = await workshop().open()
+    generation, stops = await workshop().open(), []
+    generation.on_stop = lambda: stops.append(generation.stop_error)
     generation.end(end())
 
     generation.stop(FIRST)
 
     assert generation.stop_error is None
-    assert not generation.stopped.is_set()
+    assert stops == []
 
 
 async def test_the_call_is_in_hand_until_it_has_ended_and_nobody_reads() -> None:

@@ -88,7 +88,7 @@ async def test_when_the_last_reader_leaves_the_generation_is_stopped() -> None:
         with generation.reading():
             shop.engine.launch(generation)
             await until(generation, ImageFinished)
-        assert not generation.stopped.is_set()
+        assert generation.stop_error is None
     await shop.provider.closed.wait()
     events = await events_of(generation)
 

@@ -200,7 +200,8 @@ async def test_closing_lets_everything_go() -> None:
     """A closed store holds no bytes and no timers."""
     store = store_of()
     image = await put(store)
-    timer = store._kept[image.image_id].timer
+    timer = store._timer
+    assert timer is not None
 
     store.close()
 
@@ -218,3 +219,32 @@ async def test_what_is_over_the_limit_goes_when_it_was_delivered() -> None:
 
     assert await reason_of(store, large.image_id) is Reason.IMAGE_NOT_FOUND
     assert store.kept_bytes == 0
+
+
+async def test_one_timer_serves_all_images() -> None:
+    """Each image goes at its own time, the later ones after the first has gone."""
+    store = store_of(ttl=0.05)
+    first = await put(store)
+    timer = store._timer
+    second = await put(store)
+    assert store._timer is timer
+
+    while store.kept_bytes:
+        await asyncio.sleep(0.005)
+
+    assert await reason_of(store, first.image_id) is Reason.IMAGE_NOT_FOUND
+    assert await reason_of(store, second.image_id) is Reason.IMAGE_NOT_FOUND
+    assert store._timer is None
+
+
+async def test_those_delivered_first_go_first() -> None:
+    """Not the oldest, but the one that reached its caller first, makes room."""
+    store = store_of(250)
+    older, newer = [await store.put("me", bytes(100), PNG, "", await store.reserve(100)) for _ in range(2)]
+    store.delivered(newer.image_id)
+    store.delivered(older.image_id)
+
+    await store.reserve(100)
+
+    assert await reason_of(store, newer.image_id) is Reason.IMAGE_NOT_FOUND
+    assert (await store.get("me", older.image_id))[1] == bytes(100)

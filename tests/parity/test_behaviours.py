@@ -1,0 +1,71 @@
+"""The list of behaviours is whole and true."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from imagegen_server.providers.registry import installed_types
+
+from tests.parity.behaviours import DEPARTURES, ISSUES, ROWS, Behaviour
+from tests.support.calls import generate, refusal
+from tests.support.provider import ScriptedProvider
+from tests.support.server import as_config, running_server
+
+HERE = Path(__file__)
+ALL = [*ROWS.values(), *DEPARTURES.values()]
+
+
+def written() -> set[str]:
+    """List the tests of this folder, this file's own left out."""
+    return {
+        f"{file.name}::{node.name}"
+        for file in HERE.parent.glob("test_*.py")
+        if file != HERE
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_the_list_has_every_row() -> None:
+    """Rows 1 to 22 and the further departures are there, none of them left out and none of them empty."""
+    assert list(ROWS) == list(range(1, 23))
+    assert len(DEPARTURES) == 15
+    assert all(behaviour.says for behaviour in ALL)
+
+
+@pytest.mark.parametrize("behaviour", ALL, ids=[*map(str, ROWS), *DEPARTURES])
+def test_every_behaviour_is_shown_or_still_to_come(behaviour: Behaviour) -> None:
+    """Each names tests that exist, or the issue that brings it, or both."""
+    assert behaviour.tests or behaviour.later
+    assert set(behaviour.tests) <= written()
+    assert set(behaviour.later) <= set(ISSUES)
+
+
+def test_every_test_here_shows_a_behaviour() -> None:
+    """No test of this folder stands outside the list."""
+    assert written() == {test for behaviour in ALL for test in behaviour.tests}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"requestId": "3b2f6a52-7d0e-4d1e-9f6b-0d6c6a1f6a11"},
+        {"onDisconnect": "ON_DISCONNECT_DETACH"},
+        {"retry": {"retryAmbiguous": True}},
+    ],
+    ids=lambda wish: next(iter(wish)),
+)
+async def test_what_is_still_to_come_with_c_is_refused_by_name(wish: dict[str, Any]) -> None:
+    """Detaching and retries are not there. When this fails they have come, and their rows of the list are due."""
+    async with running_server(as_config("test", ScriptedProvider())) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.images.Generate(generate(**wish))
+
+    assert refusal(caught.value).reason == "INVALID_REQUEST"
+
+
+def test_what_is_still_to_come_with_e_is_not_installed() -> None:
+    """Google and another imagegen server are no providers yet. When this fails their rows of the list are due."""
+    assert not {"google", "imagegen"} & set(installed_types())

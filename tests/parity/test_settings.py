@@ -1,0 +1,147 @@
+"""What an operator sets has its effect, and what has none is refused."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import grpc
+import pytest
+from imagegen_server.config import Config, ConfigError
+from imagegen_server.config.loading import load_config
+from imagegen_server.providers.openai import PROVIDER
+from multidict import CIMultiDict
+from structlog.testing import capture_logs
+
+from tests.parity.service import change, draw
+from tests.support.calls import refusal, watch
+from tests.support.http_server import HttpServer
+from tests.support.openai_api import fake_openai
+from tests.support.openai_recording import RecordedRequest
+from tests.support.server import Running, running_server
+from tests.support.settings import write
+
+KEY = "sk-of-the-test"
+
+
+def configured(folder: Path, text: str) -> Config:
+    """Read a configuration as the server does."""
+    return load_config({PROVIDER.name: PROVIDER}, path=write(folder, text))
+
+
+@asynccontextmanager
+async def serving(folder: Path, text: str) -> AsyncIterator[Running]:
+    """Serve with the providers of a configuration."""
+    async with running_server(*configured(folder, text).providers) as server:
+        yield server
+
+
+def all_values(request: RecordedRequest, header: str) -> list[str]:
+    """List every value that was sent of one header."""
+    return cast("CIMultiDict[str]", request.headers).getall(header)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+async def test_headers_are_compared_without_case(tmp_path: Path) -> None:
+    """A header of the configuration replaces the server's own of the same name, however it is written."""
+    async with fake_openai(key="sk-other") as fake:
+        text = f"""
+            [providers.openai]
+            base_url = "{fake.base_url}"
+            headers = {{ AUTHORIZATION = "Bearer sk-other", "x-Team" = "harbour" }}
+        """
+        async with serving(tmp_path, text) as server:
+            await server.images.Generate(draw())
+            await server.images.Edit(change())
+            await watch(server.images.StreamGenerate(draw()))
+
+    assert len(fake.requests) == 3
+    for request in fake.requests:
+        assert all_values(request, "authorization") == ["Bearer sk-other"]
+        assert all_values(request, "X-TEAM") == ["harbour"]
+
+
+@pytest.mark.parametrize("key", ["", "  "])
+async def test_an_empty_key_is_no_key(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider whose key is empty is not set up: no request goes out with an empty key."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    async with serving(tmp_path, "") as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.images.Generate(draw())
+
+    assert refusal(caught.value).reason == "PROVIDER_NOT_CONFIGURED"
+
+
+def test_an_empty_key_beside_a_table_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table whose key turns out to be empty ends the start with the name of the setting."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    for text in ("[providers.openai]", '[providers.openai]\napi_key = { env = "OPENAI_API_KEY" }'):
+        with pytest.raises(ConfigError, match=r"^providers\.openai\.api_key: "):
+            configured(tmp_path, text)
+
+
+async def test_organization_project_key_and_base_url_have_their_effect(tmp_path: Path) -> None:
+    """Whom the vendor bills, with which key, and where the vendor is, hold for drawing, streaming and editing."""
+    async with fake_openai(key=KEY) as fake:
+        text = f"""
+            [providers.openai]
+            base_url = "{fake.base_url}/"
+            organization = "org-1"
+            project = "proj-1"
+        """
+        async with serving(tmp_path, text) as server:
+            await server.images.Generate(draw())
+            await server.images.Edit(change())
+            await watch(server.images.StreamGenerate(draw()))
+            await watch(server.images.StreamEdit(change()))
+
+    paths = [request.path for request in fake.requests]
+    assert paths == ["/v1/images/generations", "/v1/images/edits"] * 2
+    for request in fake.requests:
+        assert request.headers["OpenAI-Organization"] == "org-1"
+        assert request.headers["OpenAI-Project"] == "proj-1"
+        assert request.headers["Authorization"] == f"Bearer {KEY}"
+
+
+async def test_the_proxy_has_its_effect(tmp_path: Path) -> None:
+    """With a proxy the vendor is asked through it, in every form."""
+    async with HttpServer() as proxy:
+        text = f"""
+            [providers.openai]
+            base_url = "http://vendor.test/v1"
+            proxy = "{proxy.url}"
+        """
+        async with serving(tmp_path, text) as server:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await server.images.Generate(draw())
+            with pytest.raises(grpc.aio.AioRpcError):
+                await watch(server.images.StreamEdit(change()))
+
+    assert [received.line for received in proxy.requests] == [
+        "POST http://vendor.test/v1/images/generations HTTP/1.1",
+        "POST http://vendor.test/v1/images/edits HTTP/1.1",
+    ]
+
+
+def test_a_setting_without_effect_is_refused(tmp_path: Path) -> None:
+    """A key that no code reads is a fault at the start, by name; nothing is accepted and then ignored."""
+    with pytest.raises(ConfigError, match=r"^providers\.openai\.api_version: is no such key"):
+        configured(tmp_path, '[providers.openai]\napi_version = "2"')
+
+
+@pytest.mark.parametrize(
+    ("base_url", "warnings"),
+    [("http://vendor.test/v1", 1), ("https://vendor.test/v1", 0), ("http://127.0.0.1:9/v1", 0), ("http://[::1]/v1", 0)],
+)
+async def test_an_insecure_address_is_warned_of_before_any_call(base_url: str, warnings: int, tmp_path: Path) -> None:
+    """Clear text beyond this machine is warned of when the server starts, so whichever form is called later."""
+    with capture_logs() as lines:
+        async with serving(tmp_path, f'[providers.openai]\nbase_url = "{base_url}"'):
+            pass
+
+    insecure = [line for line in lines if "insecure" in line["event"]]
+    assert [(line["log_level"], line["host"]) for line in insecure] == [("warning", "vendor.test")] * warnings
