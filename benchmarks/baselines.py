@@ -21,6 +21,7 @@ from imagegen_server.http.allocator import keep_large_buffers
 from imagegen_server.rpc.server import ListenSettings, _options
 from pictures import SIDE, SIZES, png
 
+_IDS = tuple((f"imagegen-{kind}-id", f"{kind[:3]}_{'x' * 8}_{'y' * 26}") for kind in ("generation", "request"))
 _Event = image_stream_pb2.ImageStreamEvent
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -56,18 +57,20 @@ class _Plain:
 
 
 class _ImageService(image_service_pb2_grpc.ImageServiceServicer):
-    """Sends pictures in the form of the service: sha256, ids, facts; inline or as chunks."""
+    """Sends pictures in the form of the service: ids in early metadata, sha256, facts; inline or as chunks."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
 
-    async def Generate(self, request: image_service_pb2.GenerateRequest, _context: _Context) -> image_pb2.ImageResult:
+    async def Generate(self, request: image_service_pb2.GenerateRequest, context: _Context) -> image_pb2.ImageResult:
+        await context.send_initial_metadata(_IDS)
         data = await self._source.picture(request.input.prompt)
         return _result(request.model, _generated(data, data))
 
     async def StreamGenerate(
-        self, request: image_service_pb2.GenerateRequest, _context: _Context
+        self, request: image_service_pb2.GenerateRequest, context: _Context
     ) -> AsyncIterator[_Event]:
+        await context.send_initial_metadata(_IDS)
         started = image_stream_pb2.GenerationStarted(generation_id="gen", request_id="req", model=request.model)
         yield _Event(sequence=1, started=started)
         data = await self._source.picture(request.input.prompt)

@@ -1,15 +1,21 @@
 """Images as large as they come, through clients that left every default alone."""
 
 import asyncio
+import gc
 import subprocess
 import sys
+from types import ModuleType
 
 import grpc
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
+from imagegen_server.domain.events import Complete
 
 from tests.support.calls import generate, refusal, sha256, watch
-from tests.support.server import running_server
+from tests.support.generation import yielding
+from tests.support.pictures import noisy_png
+from tests.support.provider import ScriptedProvider
+from tests.support.server import as_config, nothing_left, running_server
 
 LARGEST = 64 * 1024 * 1024
 
@@ -96,3 +102,44 @@ async def test_more_than_64_mib_cannot_be_asked_of_the_sandbox() -> None:
             await server.images.Generate(request)
 
         assert list(refusal(caught.value).violations) == ["params.sandbox.size_bytes"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_an_answered_call_leaves_no_image_to_the_collector(streaming: bool) -> None:
+    """Bytes go when their last reader and the store let go, not when the garbage collector happens to come by."""
+    picture = noisy_png(64, 64)
+    provider = ScriptedProvider(yielding(Complete(0, picture)))
+    async with running_server(as_config("test", provider)) as server:
+        request = generate("test/any")
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            # What the last call held may still be in use; what the first ones held is not.
+            for _ in range(3):
+                if streaming:
+                    async for _ in server.images.StreamGenerate(request):
+                        pass
+                else:
+                    await server.images.Generate(request)
+            await nothing_left(server)
+            gc.collect()
+            assert not [item for item in _held_by(gc.garbage) if isinstance(item, bytes) and len(item) >= len(picture)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+
+def _held_by(garbage: list[object]) -> list[object]:
+    """List what garbage holds, through containers that the collector does not track by themselves."""
+    found, new = list(garbage), list(garbage)
+    seen = {id(item) for item in found}
+    while new:
+        new = [
+            item for item in gc.get_referents(*new) if id(item) not in seen and not isinstance(item, type | ModuleType)
+        ]
+        new = [item for item in new if not gc.is_tracked(item)]
+        seen |= {id(item) for item in new}
+        found += new
+    return found

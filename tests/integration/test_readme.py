@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from imagegen_server.images.facts import read_facts
 
-from tests.support.process import server_process
+from tests.support.openai_api import fake_openai
+from tests.support.process import BIN, server_process
 from tests.support.tools import PATH, ROOT, require
 
 README = (ROOT / "README.md").read_text()
@@ -59,7 +60,7 @@ def block(*words: str) -> str:
 
 def test_every_block_is_run() -> None:
     """No block with a call stands in the README without a test here."""
-    assert len(CALLS) == 5
+    assert len(CALLS) == 6
 
 
 @pytest.mark.parametrize("tool", ["grpcurl", "buf curl"])
@@ -104,6 +105,27 @@ async def test_an_error_with_its_details(address: str, tmp_path: Path) -> None:
     assert status == GRPCURL_EXIT
     for word in ("InvalidArgument", "ERROR_REASON_INVALID_REQUEST", "options.count", '"billed": "no"'):
         assert word in stdout + stderr
+
+
+async def test_with_a_real_model(tmp_path: Path) -> None:
+    """The key as the README exports it is all that a server needs; both pictures are drawn by a fake of the vendor."""
+    (start,) = [text for text in SHELL if "OPENAI_API_KEY" in text]
+    export, serve = start.splitlines()
+    variable, _, key = export.removeprefix("export ").partition("=")
+    assert serve == ".venv/bin/imagegen-server serve"
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(BIN)
+    async with fake_openai(key) as fake:
+        settings = {variable: key, "IMAGEGEN__PROVIDERS__OPENAI__BASE_URL": fake.base_url}
+        async with server_process(tmp_path, **settings) as server:
+            script = f"export IMAGEGEN_ADDRESS={server.address}\n" + block("gpt-image-2", "grpcurl")
+            status, _, stderr = await run(script, server.address, tmp_path)
+
+    assert status == 0, stderr
+    drawn = [read_facts((tmp_path / name).read_bytes()) for name in ("lighthouse.png", "lighthouse.jpg")]
+    assert [facts and facts.media_type for facts in drawn] == ["image/png", "image/jpeg"]
+    assert [request.json["model"] for request in fake.requests] == ["gpt-image-2"] * 2
+    assert "stream" not in fake.requests[1].json
 
 
 async def test_the_ten_lines_of_python(address: str, tmp_path: Path) -> None:

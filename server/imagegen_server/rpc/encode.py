@@ -46,18 +46,22 @@ MAX_MESSAGE_BYTES = 1000
 
 def result_message(result: ImageResult, data: Mapping[str, bytes] | None = None) -> image_pb2.ImageResult:
     """Write a result. `data` holds image bytes by image id, for those that travel inline."""
-    data = data or {}
-    return image_pb2.ImageResult(
+    message = image_pb2.ImageResult(
         generation_id=result.generation_id,
         request_id=result.request_id,
         model=result.model,
-        images=[generated_message(image, data.get(image.image.image_id, b"")) for image in result.images],
+        images=[generated_message(image) for image in result.images],
         failures=[failure_message(failure, result.generation_id, result.request_id) for failure in result.failures],
         usage=_usage(result.usage) if result.usage else None,
         warnings=_warnings(result.warnings),
         attempts=[_attempt(attempt) for attempt in result.attempts],
         metadata=_structs(result.metadata),
     )
+    if data:
+        # Into its place at last: a message that is put into another one is copied with all its bytes.
+        for generated in message.images:
+            generated.image.data = data.get(generated.image.image_id, b"")
+    return message
 
 
 def generation_failure_message(failure: GenerationFailure) -> image_pb2.GenerationFailure:
@@ -71,8 +75,8 @@ def generation_failure_message(failure: GenerationFailure) -> image_pb2.Generati
     )
 
 
-def image_message(image: StoredImage, data: bytes = b"") -> image_pb2.Image:
-    """Write a finished image's facts, with its bytes if they travel inline."""
+def image_message(image: StoredImage) -> image_pb2.Image:
+    """Write a finished image's facts."""
     message = image_pb2.Image(
         image_id=image.image_id,
         media_type=image.facts.media_type,
@@ -80,17 +84,16 @@ def image_message(image: StoredImage, data: bytes = b"") -> image_pb2.Image:
         height=image.facts.height,
         size_bytes=image.size_bytes,
         sha256=image.sha256,
-        data=data,
     )
     message.expire_time.FromDatetime(image.expire_time)
     return message
 
 
-def generated_message(generated: GeneratedImage, data: bytes = b"") -> image_pb2.GeneratedImage:
-    """Write a finished image."""
+def generated_message(generated: GeneratedImage) -> image_pb2.GeneratedImage:
+    """Write a finished image, without its bytes."""
     return image_pb2.GeneratedImage(
         index=generated.index,
-        image=image_message(generated.image, data),
+        image=image_message(generated.image),
         revised_prompt=None if generated.revised_prompt is None else text(generated.revised_prompt),
         seed=_if_it_fits(generated.seed, -(2**63), 2**63),
         metadata=_structs(generated.metadata),

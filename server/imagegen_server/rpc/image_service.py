@@ -147,9 +147,12 @@ class ImageService(MissingMethods):
             return {}
         data = {event.generated.image.image_id: event.data for event in finished}
 
+        # grpc keeps a callback in a circle with its context until the collector comes by: it must hold no bytes.
+        image_ids = tuple(data)
+
         def delivered(call: Any) -> None:
             if not call.cancelled():
-                for image_id in data:
+                for image_id in image_ids:
                     self._engine.delivered(image_id)
 
         context.add_done_callback(cast("Any", delivered))

@@ -50,14 +50,15 @@ def test_every_wish_becomes_a_size_that_the_vendor_takes(ratio: tuple[int, int],
 @given(ratio=_EVERY_RATIO, resolution=st.sampled_from(sorted(RESOLUTIONS)))
 @example(ratio=(299, 100), resolution="1K")
 @example(ratio=(3, 1), resolution="4K")
+@example(ratio=(2517, 2500), resolution="1K")
 def test_a_size_is_near_the_wish(ratio: tuple[int, int], resolution: str) -> None:
-    """The pixels are near those of the resolution, the ratio is at most 0.5 % off, lying or standing as asked."""
+    """Pixels near those of the resolution, a ratio within half a step of 16 in 1000, lying or standing as asked."""
     width, height = reduced(ratio)
 
     size = size_of((width, height), resolution)
 
     assert 1 / NEAR <= size.width * size.height / wanted(ratio, resolution) <= NEAR
-    assert abs(math.log(size.width / size.height * height / width)) < 0.005
+    assert abs(math.log(size.width / size.height * height / width)) < 0.008
     assert (size.width >= size.height) == (width >= height) or size.width == size.height
 
 
