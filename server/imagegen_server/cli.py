@@ -29,15 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(
             installed_types(), path=options.config, listen=options.listen, allow_insecure=options.allow_insecure
         )
-        asyncio.run(build_providers(config).close())
+        configure_logs(level=config.server.log_level)
+        if options.command == "check-config":
+            asyncio.run(build_providers(config).close())
+            return _show_config(config)
+        asyncio.run(serve(config, _announce))
     except (ConfigError, ProviderLoadError) as problem:
         print(f"imagegen-server: {problem}", file=sys.stderr)
         return _USAGE_ERROR
-    if options.command == "check-config":
-        return _show_config(config)
-    configure_logs(level=config.server.log_level)
-    try:
-        asyncio.run(serve(config, _announce))
     except OSError as problem:
         print(f"imagegen-server: {problem}", file=sys.stderr)
         return _FAILED

@@ -85,7 +85,7 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
         wrong.append(explain(problem, key))
     if kind.remote:
         try:
-            http, secret = _remote(key, {item: given[item] for item in given if item in shared}, kind.remote)
+            http, secret = _remote(key, {item: given[item] for item in given if item in shared}, kind)
         except ConfigError as problem:
             wrong.append(str(problem))
     if wrong:
@@ -93,18 +93,21 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     return ProviderConfig(name, kind, settings, table.timeout, http, secret)
 
 
-def _remote(key: str, given: Mapping[str, object], remote: Remote) -> tuple[HttpSettings | None, Secret | None]:
+def _remote(
+    key: str, given: Mapping[str, object], kind: ProviderType[Any]
+) -> tuple[HttpSettings | None, Secret | None]:
+    assert kind.remote is not None
     try:
         table = RemoteTable.model_validate(given)
     except ValidationError as problem:
         raise ConfigError(explain(problem, key)) from None
     http, secret, wrong = None, None, []
     try:
-        http = _http(key, table, remote)
+        http = _http(key, table, kind.remote)
     except ConfigError as problem:
         wrong.append(str(problem))
     try:
-        secret = _key(key, table, remote)
+        secret = _key(key, table, kind)
     except ConfigError as problem:
         wrong.append(str(problem))
     if wrong:
@@ -132,9 +135,14 @@ def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
     return settings
 
 
-def _key(key: str, table: RemoteTable, remote: Remote) -> Secret | None:
+def _key(key: str, table: RemoteTable, kind: ProviderType[Any]) -> Secret | None:
     if table.api_key:
         return table.api_key.read(f"{key}.api_key")
+    remote = kind.remote
+    assert remote is not None
+    if table.base_url and key != f"providers.{kind.name}" and remote.key_required:
+        # The vendor's key must not go to another host because somebody left a line out.
+        raise ConfigError(f"{key}.api_key: is required beside base_url; say where it is: {FORMS}")
     if remote.key_env and os.environ.get(remote.key_env, "").strip():
         return KeyReference(env=remote.key_env).read(f"{key}.api_key")
     if not remote.key_required:

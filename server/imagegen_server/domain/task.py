@@ -61,7 +61,8 @@ class Task:
 
     `model` is the provider's own id, without the provider's name. `options` holds only what the model's capabilities
     list; its `count` and `preview_count` are never None here and already fit the model. `params` are the provider's
-    own parameters as JSON, to be sent unmodified.
+    own parameters as JSON, to be sent unmodified. `usual_size` is what an adapter expects of a model that chooses the
+    size itself, so that no more memory is set aside than such a picture takes.
     """
 
     operation: Operation
@@ -71,6 +72,7 @@ class Task:
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
     params: JsonObject = field(default_factory=dict)
+    usual_size: PixelSize | None = None
 
     @property
     def count(self) -> int:

@@ -95,7 +95,7 @@ class Admission:
 
 def estimate_image_bytes(task: Task) -> int:
     """Guess the bytes of one finished image, generously: PNG 3 and lossy formats 1 byte a pixel."""
-    size, per_pixel = task.options.size, _BYTES_PER_PIXEL.get(task.options.format)
+    size, per_pixel = task.options.size or task.usual_size, _BYTES_PER_PIXEL.get(task.options.format)
     if size is None or per_pixel is None:
         return _UNKNOWN_IMAGE_BYTES
     return min(MAX_IMAGE_BYTES, max(_SMALLEST_ESTIMATE, size.width * size.height * per_pixel))

@@ -58,6 +58,9 @@ def _usage(batch: Batch, price: Price | None) -> Usage | None:
     usage = batch.report.usage
     if price is None or (usage is not None and usage.cost is not None) or not (usage or batch.images):
         return usage
+    if price.image is not None and any(failure.error.billed is not Billed.NO for failure in batch.failures):
+        # A picture that may have been paid for is not among those that are counted.
+        return usage
     cost = price.estimate(usage, len(batch.images))
     return replace(usage or Usage(), cost=cost) if cost else usage
 

@@ -131,9 +131,10 @@ def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: li
         prepared, more = entry.provider.prepare(task)
     except ImageError as error:
         if error.reason is Reason.INVALID_REQUEST:
-            known = {violation.field for violation in wrong}
+            known = [violation.field for violation in wrong]
             found = error.violations or [Violation("model", error.message)]
-            wrong += [violation for violation in found if violation.field not in known]
+            # What could not even be read looks odd to an adapter too, and has been told.
+            wrong += [violation for violation in found if not any(_within(field, violation.field) for field in known)]
         elif not wrong:
             error.metadata = {"provider": entry.name, "model": f"{entry.name}/{task.model}"} | error.metadata
             raise
@@ -145,6 +146,11 @@ def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: li
         noted += more
         return prepared
     return task
+
+
+def _within(field: str, other: str) -> bool:
+    """Tell whether a field is another one, or a part of it."""
+    return field == other or field.startswith((f"{other}.", f"{other}["))
 
 
 def _invalid(violations: Sequence[Violation], model: str) -> ImageError:

@@ -1,7 +1,8 @@
 """The provider: one request to /images/generations or /images/edits, and what comes back."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -20,6 +21,8 @@ from .models import find_model, living_models
 from .request import fields_of, files_of, fitted, form_of
 
 _OK = 200
+_MASKS_AT_ONCE = 2
+"""Masks that are decoded at the same time: each may take hundreds of megabytes."""
 _MOST_ERROR_BYTES = 1024 * 1024
 
 
@@ -50,6 +53,7 @@ class OpenAI(Provider):
     def __init__(self, name: str, settings: OpenAISettings) -> None:
         """Take the configured name and the settings."""
         self._name = name
+        self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
         self._headers = {
             header: value
             for header, value in (
@@ -91,7 +95,9 @@ class OpenAI(Provider):
         if task.operation is Operation.GENERATE:
             exchange = call.http.post_json("/images/generations", fields, headers)
         else:
-            exchange = call.http.post_form("/images/edits", form_of(fields), await files_of(task), headers)
+            async with self._decoding if task.mask else nullcontext():
+                files = await files_of(task)
+            exchange = call.http.post_form("/images/edits", form_of(fields), files, headers)
         async with exchange as answer:
             context = ErrorContext(self._name, call.http.host, answer.status, answer.headers, task.prompt, key)
             if answer.status != _OK:

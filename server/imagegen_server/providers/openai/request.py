@@ -28,6 +28,9 @@ _FIXED = {"1:1": PixelSize(1024, 1024), "3:2": PixelSize(1536, 1024), "2:3": Pix
 _WITHOUT_COMPRESSION = frozenset({None, "png", *WITHOUT_PREVIEWS})
 """Formats that take no degree of it; None = unset, which means PNG."""
 
+_USUAL_SIZE = PixelSize(1536, 1024)
+"""The largest that "auto" is documented to choose."""
+
 
 def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
     """Hold a task against what the documents say, and decide what a ratio and a resolution mean in pixels.
@@ -55,7 +58,7 @@ def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
     wrong += _wrong_inputs(task)
     if wrong:
         raise ImageError(Reason.INVALID_REQUEST, "OpenAI would refuse this", violations=wrong)
-    return replace(task, options=options), noted
+    return replace(task, options=options, usual_size=_USUAL_SIZE if family.gpt_image else None), noted
 
 
 def fields_of(task: Task) -> JsonObject:
