@@ -313,6 +313,17 @@ def test_tables_of_one_type_are_different_providers(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("key")
+def test_a_vendors_key_goes_to_no_other_host_because_a_line_was_left_out(tmp_path: Path) -> None:
+    """A table of another name with an address of its own needs a key of its own; the vendor's own table does not."""
+    elsewhere = "base_url = 'https://second.example'"
+    (line,) = refused(tmp_path, f"[providers.second]\ntype = 'far'\n{elsewhere}")
+    assert line.startswith("providers.second.api_key: is required beside base_url; ")
+
+    (relayed,) = read(tmp_path, f"[providers.far]\n{elsewhere}").providers
+    assert relayed.key == Secret(KEY)
+
+
+@pytest.mark.usefixtures("key")
 def test_an_alias_may_mean_a_provider_whose_key_is_in_the_environment(tmp_path: Path) -> None:
     """It is configured like any other."""
     assert read(tmp_path, "[aliases]\ndraft = 'far/best'").aliases == {"draft": "far/best"}

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,3 +149,11 @@ def test_the_budget_is_what_the_tickets_hold(steps: list[tuple[str, int]]) -> No
 def test_the_estimate_follows_size_and_format(options: Options, expected: int) -> None:
     """The estimate is generous, and 16 MiB where size or format do not tell."""
     assert estimate_image_bytes(Task(Operation.GENERATE, "any", "a boat", options)) == expected
+
+
+def test_the_usual_size_stands_for_one_that_the_model_chooses() -> None:
+    """An adapter that knows how large pictures usually are keeps the estimate small; a size that was said wins."""
+    usual = Task(Operation.GENERATE, "any", "a boat", Options(), usual_size=PixelSize(1024, 1024))
+
+    assert estimate_image_bytes(usual) == 3 * MIB
+    assert estimate_image_bytes(replace(usual, options=Options(size=PixelSize(2048, 1024)))) == 6 * MIB

@@ -10,7 +10,7 @@ from imagegen_server.domain.task import Task
 from imagegen_server.generation.prices import Price
 from imagegen_server.providers.base import Call
 
-from tests.support.generation import Workshop, able, as_entry, drawing, workshop_of
+from tests.support.generation import Workshop, able, as_entry, drawing, workshop_of, yielding
 from tests.support.pictures import png
 from tests.support.provider import ScriptedProvider
 
@@ -125,6 +125,14 @@ async def test_a_damaged_picture_is_not_known_to_be_free() -> None:
     broken = await requests({"test/any": BY_PICTURE}, [Complete(0, b"damaged"), Report(TOLD)]).broken(drawing(seed=0))
 
     assert broken.failure.usage == Usage(1, 1000, 2000)
+
+
+async def test_a_damaged_picture_beside_a_good_one_leaves_the_cost_unknown() -> None:
+    """The price of one picture is too little where a second one may have been paid for."""
+    provider = ScriptedProvider(yielding(Complete(0, png()), Complete(1, b"damaged")), able(max_images=2).capabilities)
+    shop = workshop_of(as_entry(provider), prices={"test/any": BY_PICTURE})
+
+    assert (await shop.result(drawing(count=2))).usage is None
 
 
 async def test_the_cost_of_a_failed_call_is_estimated_too() -> None:

@@ -163,6 +163,21 @@ async def test_an_adapter_that_stumbles_over_a_good_wish_is_a_fault() -> None:
         await planner(as_entry(Particular(ZeroDivisionError()))).plan(drawing())
 
 
+async def test_what_could_not_be_read_is_told_once() -> None:
+    """An adapter finds an image odd that could not be read at all; the caller hears of the cause only."""
+    refusal = ImageError(
+        Reason.INVALID_REQUEST,
+        "no",
+        violations=[Violation("input.images[0]", "is no PNG"), Violation("input.images[01]", "is another one")],
+    )
+    adapter = planner(as_entry(Particular(refusal)))
+
+    with pytest.raises(ImageError) as raised:
+        await adapter.plan(drawing(), [Violation("input.images[0].data", "is cut short")])
+
+    assert told(raised.value) == ["input.images[0].data", "input.images[01]"]
+
+
 async def test_an_adapter_may_change_the_task_and_warn() -> None:
     """What prepare returns is what is run, and its warnings follow the others."""
     note = Warning("params.test.style", WarningReason.IGNORED, "no styles")
