@@ -18,8 +18,8 @@ import httpx
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, image_stream_pb2
 from imagegen_server.generation.log import CHUNK_BYTES
 from imagegen_server.http.allocator import keep_large_buffers
-from imagegen_server.rpc.server import ListenSettings, _options
-from pictures import SIDE, SIZES, png
+from imagegen_server.rpc.server import ListenSettings, channel_options
+from pictures import SIZES, png
 
 _IDS = tuple((f"imagegen-{kind}-id", f"{kind[:3]}_{'x' * 8}_{'y' * 26}") for kind in ("generation", "request"))
 _Event = image_stream_pb2.ImageStreamEvent
@@ -50,7 +50,7 @@ class _Plain:
         self._client = httpx.AsyncClient(base_url=base_url, headers={"Authorization": "Bearer bench"}, timeout=600)
 
     async def picture(self, prompt: str) -> bytes:
-        request = {"model": "gpt-image-2", "prompt": prompt, "n": 1, "size": f"{SIDE}x{SIDE}"}
+        request = {"model": "gpt-image-2", "prompt": prompt}
         response = await self._client.post("/images/generations", json=request)
         response.raise_for_status()
         return base64.b64decode(response.json()["data"][0]["b64_json"])
@@ -95,7 +95,7 @@ def _result(model: str, generated: image_pb2.GeneratedImage) -> image_pb2.ImageR
 
 
 async def _serve(source: _Source) -> None:
-    server = grpc.aio.server(options=_options(ListenSettings()))
+    server = grpc.aio.server(options=channel_options(ListenSettings()))
     service = _ImageService(source)  # type: ignore[abstract]  # the other methods are not called
     image_service_pb2_grpc.add_ImageServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
-from pictures import SIDE, Size, png
+from pictures import Size, png
 from processes import Cores, Program, pinned
 
 UNARY, STREAM = "unary", "stream"
@@ -45,15 +45,11 @@ def require_h2load() -> str:
 
 
 def request(size: Size, previews: int = 0) -> image_service_pb2.GenerateRequest:
-    """Make the request that all arms get.
-
-    It names the size in pixels: of a picture whose size it does not know the service takes only 32 at a time, as it
-    sets 16 MiB of its store aside for each.
-    """
+    """Make the request that all arms get."""
     return image_service_pb2.GenerateRequest(
         model="openai/gpt-image-2",
         input=image_pb2.ImageInput(prompt=size.prompt),
-        options=image_pb2.ImageOptions(preview_count=previews, size=image_pb2.PixelSize(width=SIDE, height=SIDE)),
+        options=image_pb2.ImageOptions(preview_count=previews),
     )
 
 

@@ -50,7 +50,7 @@ def test_the_operations_page_names_what_health_is_asked_for() -> None:
 def test_the_numbers_of_the_operations_page_are_those_of_the_code() -> None:
     """Times, sizes and waits that an operator reckons with."""
     text = sentences("operations.md")
-    options: dict[str, Any] = dict(rpc_server._options(rpc_server.ListenSettings()))
+    options: dict[str, Any] = dict(rpc_server.channel_options(rpc_server.ListenSettings()))
 
     assert options["grpc.http2.max_ping_strikes"] == 0
     quiet, answer = (options[f"grpc.keepalive_{name}_ms"] // 1000 for name in ("time", "timeout"))

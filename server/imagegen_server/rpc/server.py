@@ -34,7 +34,7 @@ class ListenSettings:
     slow_reader: float = SLOW_READER_SECONDS
 
 
-def _options(settings: ListenSettings) -> list[tuple[str, int]]:
+def channel_options(settings: ListenSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_receive_bytes),
         ("grpc.max_send_message_length", -1),
@@ -74,7 +74,7 @@ class Server:
     ) -> None:
         """Register the services."""
         self._settings = settings
-        self._server = grpc.aio.server(options=_options(settings), interceptors=[Boundary(settings.slow_reader)])
+        self._server = grpc.aio.server(options=channel_options(settings), interceptors=[Boundary(settings.slow_reader)])
         self._health = _Health()
         self._names = ["", *SERVICES, *(health_name(provider) for provider in providers)]
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, self._server)

@@ -1,7 +1,6 @@
 """What may be in hand at once, in calls and in bytes."""
 
 from collections.abc import Callable
-
 from dataclasses import replace
 
 import pytest
