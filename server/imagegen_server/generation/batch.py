@@ -100,7 +100,9 @@ class Batch:
     def _call(self) -> Call:
         return Call(
             deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
-            log=_logger.bind(provider=self._entry.name, generation_id=self._generation.id),
+            log=structlog.get_logger(
+                "imagegen.generation", provider=self._entry.name, generation_id=self._generation.id
+            ),
             accepted=self._record.accept,
             http=self._entry.http,
             key=self._entry.key,

@@ -167,6 +167,8 @@ def _invalid(violations: Sequence[Violation], model: str) -> ImageError:
 def _fan_out(task: Task, entry: ProviderEntry) -> tuple[tuple[int, Task], ...]:
     """Split a task into provider requests, each with the index of its first image."""
     most = entry.provider.images_per_request(task)
+    if task.count <= most:
+        return ((0, task),)
     return tuple(
         (
             first,

@@ -35,6 +35,7 @@ class ListenSettings:
 
 
 def channel_options(settings: ListenSettings) -> list[tuple[str, int]]:
+    """Choose grpc's options for the connections of clients."""
     return [
         ("grpc.max_receive_message_length", settings.max_receive_bytes),
         ("grpc.max_send_message_length", -1),
