@@ -48,12 +48,21 @@ class Seen:
         return result
 
 
-async def watch(stream: AsyncIterable[image_stream_pb2.ImageStreamEvent], into: Seen | None = None) -> Seen:
+def as_event(message: image_stream_pb2.ImageStreamEvent | bytes) -> image_stream_pb2.ImageStreamEvent:
+    """Read what the server's own rooms hand over: a message, or one that is written already."""
+    return image_stream_pb2.ImageStreamEvent.FromString(message) if isinstance(message, bytes) else message
+
+
+async def watch(
+    stream: AsyncIterable[image_stream_pb2.ImageStreamEvent | bytes] | AsyncIterable[image_stream_pb2.ImageStreamEvent],
+    into: Seen | None = None,
+) -> Seen:
     """Read a stream to its end by the rules of the API, written here apart from the client's own reader."""
     seen = into or Seen()
     opened: tuple[int, int, int] | None = None
     data = bytearray()
-    async for event in stream:
+    async for message in stream:
+        event = as_event(message)
         seen.events.append(event)
         kind = event.WhichOneof("event")
         if kind == "preview":

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.message import Message
 
 
 class Aborted(Exception):
@@ -25,7 +24,7 @@ class FakeContext:
 
     time_left: float | None = None
     metadata: list[tuple[str, str]] = field(default_factory=list)
-    written: list[Message] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
     callbacks: list[Callable[[Any], None]] = field(default_factory=list)
     broken: BaseException | None = None
     """Raised when something is sent."""
@@ -40,7 +39,7 @@ class FakeContext:
             raise self.broken
         self.metadata += metadata
 
-    async def write(self, message: Message) -> None:
+    async def write(self, message: bytes) -> None:
         """Send a message of a stream."""
         if self.broken:
             raise self.broken

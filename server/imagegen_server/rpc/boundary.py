@@ -48,7 +48,10 @@ def note(**facts: object) -> None:
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Wraps every method of our services. Handlers only return or yield messages, or raise."""
+    """Wraps every method of our services. Handlers only return or yield messages, or raise.
+
+    A streaming one may yield bytes: a message that is written already.
+    """
 
     def __init__(self, slow_reader: float) -> None:
         """End a stream whose reader takes nothing for `slow_reader` seconds."""
@@ -73,12 +76,14 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: "grpc.RpcMethodHandler[Any, Any]", method: str) -> _Handler:
         unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
-        streaming = cast("Callable[[Message, Context], AsyncGenerator[Message, None]]", handler.unary_stream)
+        streaming = cast("Callable[[Message, Context], AsyncGenerator[Message | bytes, None]]", handler.unary_stream)
 
-        async def answer(request: bytes, context: Context) -> Message:
+        async def answer(request: bytes, context: Context) -> bytes:
             with _CallLine(method) as line:
                 try:
-                    return await unary(_parse(request, handler.request_deserializer), context)
+                    # Written here, because grpc would keep the message beside its bytes until all is sent.
+                    message = await unary(_parse(request, handler.request_deserializer), context)
+                    return message.SerializeToString()
                 except Exception as problem:  # noqa: BLE001 - a fault in one call must not touch the others
                     await line.abort(context, problem)
 
@@ -87,15 +92,16 @@ class Boundary(grpc.aio.ServerInterceptor):
                 try:
                     async with aclosing(streaming(_parse(request, handler.request_deserializer), context)) as messages:
                         async for message in messages:
-                            await self._write(context, message)
+                            data = message if isinstance(message, bytes) else message.SerializeToString()
+                            await self._write(context, data)
                 except Exception as problem:  # noqa: BLE001 - as above
                     await line.abort(context, problem)
 
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(cast("Any", stream), None, handler.response_serializer)
-        return grpc.unary_unary_rpc_method_handler(cast("Any", answer), None, handler.response_serializer)
+            return grpc.unary_stream_rpc_method_handler(cast("Any", stream), None, None)
+        return grpc.unary_unary_rpc_method_handler(cast("Any", answer), None, None)
 
-    async def _write(self, context: Context, message: Message) -> None:
+    async def _write(self, context: Context, message: bytes) -> None:
         try:
             async with asyncio.timeout(self._slow_reader):
                 await context.write(message)

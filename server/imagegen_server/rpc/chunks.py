@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Iterator
 
+from google.protobuf.descriptor import FieldDescriptor
 from imagegen.v1 import image_pb2, image_stream_pb2
 
 from imagegen_server.domain.events import (
@@ -30,16 +31,48 @@ from .encode import (
 
 Event = image_stream_pb2.ImageStreamEvent
 
+_LENGTH_DELIMITED = 2
+"""Wire type of bytes and messages: https://protobuf.dev/programming-guides/encoding/"""
 
-def pieces(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Cut data from `offset` on into chunks, each with its own offset."""
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _tag(field: FieldDescriptor) -> bytes:
+    return _varint(field.number << 3 | _LENGTH_DELIMITED)
+
+
+_CHUNK_TAG = _tag(Event.DESCRIPTOR.fields_by_name["chunk"])
+_DATA_TAG = _tag(image_stream_pb2.ImageChunk.DESCRIPTOR.fields_by_name["data"])
+
+
+def pieces(data: bytes, offset: int = 0) -> Iterator[tuple[int, memoryview]]:
+    """Cut data from `offset` on into chunks, each with its own offset. Nothing is copied."""
+    view = memoryview(data)
     for start in range(offset, len(data), CHUNK_BYTES):
-        yield start, data[start : start + CHUNK_BYTES]
+        yield start, view[start : start + CHUNK_BYTES]
+
+
+def chunk_event(sequence: int, index: int, preview_number: int, offset: int, data: memoryview) -> bytes:
+    """Write an ImageStreamEvent with a chunk as protobuf writes it, but copy the data once instead of three times.
+
+    Nearly all bytes that the server sends go through here. The rest of the message is written by protobuf itself.
+    """
+    event = Event(sequence=sequence).SerializeToString()
+    facts = image_stream_pb2.ImageChunk(index=index, preview_number=preview_number, offset=offset).SerializeToString()
+    head = facts + _DATA_TAG + _varint(len(data))
+    return b"".join((event, _CHUNK_TAG, _varint(len(head) + len(data)), head, data))
 
 
 async def stream_events(
     engine: Engine, generation: Generation, *, after: int, mode: image_pb2.DeliveryMode.ValueType, heartbeat: float
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[Event | bytes, None]:
     """Yield the messages of a reader who has seen everything up to sequence `after`.
 
     :raises BrokenGeneration: the generation ended without an image
@@ -77,7 +110,7 @@ def _opening(generation: Generation, entry: Entry) -> Event:
             raise BrokenGeneration(error, failure)
 
 
-async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: int) -> AsyncGenerator[Event, None]:
+async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: int) -> AsyncGenerator[bytes, None]:
     match entry.event:
         case PreviewShown(index, number, _, data):
             pass
@@ -91,7 +124,6 @@ async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: i
             continue
         if generation.log.superseded(entry):
             return
-        chunk = image_stream_pb2.ImageChunk(index=index, preview_number=number, offset=offset, data=piece)
-        yield Event(sequence=sequence, chunk=chunk)
+        yield chunk_event(sequence, index, number, offset, piece)
     if isinstance(entry.event, ImageFinished):
         engine.delivered(entry.event.generated.image.image_id)

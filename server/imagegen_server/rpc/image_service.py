@@ -23,7 +23,8 @@ from .missing import MissingMethods
 CALLER = "anonymous"
 """Whom every call belongs to while the server knows no callers."""
 
-_Events: TypeAlias = AsyncGenerator[image_stream_pb2.ImageStreamEvent, None]
+_Events: TypeAlias = AsyncGenerator[image_stream_pb2.ImageStreamEvent | bytes, None]
+"""Chunks come as bytes that are written already."""
 
 DEFAULT_INLINE_BYTES = 3 * 1024 * 1024
 STREAM_PREVIEWS = 2
@@ -53,11 +54,11 @@ class ImageService(MissingMethods):
         """Change, and answer when all is done."""
         return await self._unary(request, context)
 
-    def StreamGenerate(self, request: image_service_pb2.GenerateRequest, context: Context) -> _Events:
+    def StreamGenerate(self, request: image_service_pb2.GenerateRequest, context: Context) -> _Events:  # type: ignore[override]  # chunks are written already
         """Draw, and tell how it goes."""
         return self._stream(request, context)
 
-    def StreamEdit(self, request: image_service_pb2.EditRequest, context: Context) -> _Events:
+    def StreamEdit(self, request: image_service_pb2.EditRequest, context: Context) -> _Events:  # type: ignore[override]  # chunks are written already
         """Change, and tell how it goes."""
         return self._stream(request, context)
 
@@ -78,7 +79,7 @@ class ImageService(MissingMethods):
             if request.offset == stored.size_bytes:
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=request.offset)
             for offset, piece in pieces(data, request.offset):
-                yield image_service_pb2.ReadImageResponse(image=facts, offset=offset, data=piece)
+                yield image_service_pb2.ReadImageResponse(image=facts, offset=offset, data=bytes(piece))
                 facts = None
         if request.offset < stored.size_bytes:
             self._engine.delivered(request.image_id)

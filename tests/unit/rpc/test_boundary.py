@@ -79,7 +79,7 @@ async def test_a_good_call_has_its_answer_and_its_line() -> None:
 
     answer, line = await unary(handler)
 
-    assert answer is ANSWER
+    assert answer == ANSWER.SerializeToString()
     assert (line["event"], line["log_level"], line["method"], line["code"]) == ("call", "info", METHOD, "OK")
     assert (line["model"], line["images"]) == ("test/any", 2)
     assert line["seconds"] >= 0
@@ -192,17 +192,18 @@ async def test_notes_of_two_calls_do_not_mix() -> None:
 
 
 async def test_a_stream_is_written_message_by_message() -> None:
-    """What the handler yields is what is sent, in its order."""
+    """What the handler yields is what is sent, in its order; what is written already is sent as it is."""
     context = FakeContext()
 
-    async def handler(_request: Message, _context: Any) -> AsyncGenerator[Message, None]:
-        for number in range(3):
+    async def handler(_request: Message, _context: Any) -> AsyncGenerator[Message | bytes, None]:
+        for number in range(2):
             yield image_pb2.ImageResult(model=str(number))
+        yield image_pb2.ImageResult(model="2").SerializeToString()
 
     aborted, line = await stream(handler, context)
 
     assert aborted is None
-    assert [cast("image_pb2.ImageResult", message).model for message in context.written] == ["0", "1", "2"]
+    assert [image_pb2.ImageResult.FromString(message).model for message in context.written] == ["0", "1", "2"]
     assert line["code"] == "OK"
 
 
@@ -219,7 +220,7 @@ async def test_an_error_in_a_stream_comes_after_what_was_sent() -> None:
 
     aborted, line = await stream(handler, context)
 
-    assert context.written == [ANSWER]
+    assert context.written == [ANSWER.SerializeToString()]
     assert aborted.code is grpc.StatusCode.INTERNAL
     assert line["reason"] == "PROVIDER_ERROR"
     assert closed.is_set()
@@ -230,7 +231,7 @@ async def test_a_reader_that_takes_nothing_is_ended() -> None:
     closed = asyncio.Event()
 
     class Stuck(FakeContext):
-        async def write(self, _message: Message) -> None:
+        async def write(self, message: bytes) -> None:
             await asyncio.Event().wait()
 
     async def handler(_request: Message, _context: Any) -> AsyncGenerator[Message, None]:

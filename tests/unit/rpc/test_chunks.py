@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from imagegen.v1 import image_pb2, image_stream_pb2
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Phase, Preview, Progress
@@ -11,9 +13,9 @@ from imagegen_server.generation import log as log_module
 from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.log import CHUNK_BYTES
 from imagegen_server.rpc.boundary import BrokenGeneration
-from imagegen_server.rpc.chunks import pieces, stream_events
+from imagegen_server.rpc.chunks import chunk_event, pieces, stream_events
 
-from tests.support.calls import Seen, watch
+from tests.support.calls import Seen, as_event, watch
 from tests.support.generation import Workshop, drawing, events_of, workshop, yielding
 from tests.support.pictures import noisy_png, png
 from tests.support.provider import Script
@@ -64,6 +66,24 @@ def test_pieces_are_the_whole_from_their_offset(size: int, offset: int) -> None:
     assert all(piece for _, piece in cut)
 
 
+@given(
+    sequence=st.integers(0, 2**32 - 1),
+    index=st.integers(0, 2**32 - 1),
+    preview_number=st.integers(0, 2**32 - 1),
+    offset=st.integers(0, 2**32 - 1),
+    data=st.binary(min_size=1, max_size=400) | st.sampled_from([127, 128, 16_383, 16_384, CHUNK_BYTES]).map(bytes),
+)
+def test_a_chunk_is_written_as_protobuf_writes_it(
+    sequence: int, index: int, preview_number: int, offset: int, data: bytes
+) -> None:
+    """Byte by byte, whatever the numbers are."""
+    chunk = image_stream_pb2.ImageChunk(index=index, preview_number=preview_number, offset=offset, data=data)
+
+    written = chunk_event(sequence, index, preview_number, offset, memoryview(data))
+
+    assert written == image_stream_pb2.ImageStreamEvent(sequence=sequence, chunk=chunk).SerializeToString()
+
+
 async def test_a_stream_is_the_log_with_its_chunks() -> None:
     """Every number comes once, in order: openings, their chunks, and one result at the end."""
     shop, generation = await ended()
@@ -85,7 +105,7 @@ async def test_a_reader_may_start_after_any_number() -> None:
 
     for after in range(len(whole)):
         rest = [
-            event
+            as_event(event)
             async for event in stream_events(shop.engine, generation, after=after, mode=INLINE, heartbeat=math.inf)
         ]
         assert rest == whole[after:]
@@ -144,7 +164,7 @@ async def test_a_heartbeat_repeats_the_last_state() -> None:
     stream = stream_events(shop.engine, generation, after=0, mode=INLINE, heartbeat=0.001)
     await anext(stream)
 
-    beats = [await anext(stream), await anext(stream)]
+    beats = [as_event(await anext(stream)) for _ in range(2)]
 
     assert numbers(beats) == [1, 1]
     assert [(beat.progress.phase, beat.progress.queue_position) for beat in beats] == [(1, 3), (1, 3)]
@@ -156,12 +176,12 @@ async def test_a_preview_that_is_superseded_while_it_is_sent_breaks_off(monkeypa
     """A slow reader in the middle of a preview is not kept from the finished image, and sees no number twice."""
     shop, generation = await ended()
     stream = stream_events(shop.engine, generation, after=0, mode=INLINE, heartbeat=math.inf)
-    events = [await anext(stream)]
+    events = [as_event(await anext(stream))]
     while not events[-1].HasField("chunk"):
-        events.append(await anext(stream))
+        events.append(as_event(await anext(stream)))
     monkeypatch.setattr(log_module, "SLOW_READER_SECONDS", -1.0)
 
-    events += [event async for event in stream]
+    events += [as_event(event) async for event in stream]
 
     chunks = [event.chunk for event in events if event.HasField("chunk")]
     assert [chunk.offset for chunk in chunks if chunk.preview_number] == [0]

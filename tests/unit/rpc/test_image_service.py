@@ -13,7 +13,7 @@ from imagegen_server.generation.log import CHUNK_BYTES
 from imagegen_server.rpc.boundary import BrokenGeneration
 from imagegen_server.rpc.image_service import CALLER, DeliverySettings, ImageService
 
-from tests.support.calls import edit, generate, watch
+from tests.support.calls import as_event, edit, generate, watch
 from tests.support.context import FakeContext
 from tests.support.generation import Workshop, told, workshop, yielding
 from tests.support.pictures import noisy_png, png
@@ -185,7 +185,7 @@ async def test_a_stream_delivers_with_its_result() -> None:
 
     stream = service(shop).StreamEdit(edit(png()), cast("Any", FakeContext()))
     async for event in stream:
-        if event.HasField("chunk"):
+        if as_event(event).HasField("chunk"):
             break
     await stream.aclose()
 
@@ -197,7 +197,7 @@ async def test_leaving_a_stream_stops_the_generation() -> None:
     shop = workshop(never)
     stream = service(shop).StreamGenerate(generate(), cast("Any", FakeContext()))
     async for event in stream:
-        if event.HasField("preview"):
+        if as_event(event).HasField("preview"):
             break
     await stream.aclose()
 
