@@ -70,7 +70,7 @@ class SwatchProvider(Provider):
         return task, ()
 
     async def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-        """Draw. A provider on the network would send its request here and yield events as they come in."""
+        """Draw. A provider on the network sends its request here: see remote.py."""
         call.accepted("")
         yield Progress(message="mixing the paint")
         size = task.options.size or PixelSize(self._settings.side, self._settings.side)

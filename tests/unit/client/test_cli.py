@@ -1,51 +1,22 @@
-"""The command: what it asks for, what it writes, how it ends."""
+"""The command: what it asks for and what it writes."""
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
-import click
-import grpc
 import pytest
-from click.testing import CliRunner, Result
 from google.protobuf import json_format
-from imagegen import (
-    Complete,
-    Cost,
-    Failed,
-    GeneratedImage,
-    Image,
-    ImageFailure,
-    ImageGenError,
-    ImageResult,
-    ImageUsage,
-    ImageWarning,
-    Preview,
-    Progress,
-    Reason,
-    Started,
-)
-from imagegen.cli._app import app
-from imagegen.cli._draw import draw
-from imagegen.cli._failure import EXIT_CODES, describe, exit_code
-from imagegen.cli._report import LiveReport
-from imagegen.v1 import error_reason_pb2, image_pb2, image_service_pb2, model_service_pb2
-from PIL import Image as Pillow
-from rich.console import Console
+from imagegen.v1 import image_pb2, image_service_pb2
 
+from tests.unit.client.command import Run, generated
 from tests.unit.client.fake_server import (
     Context,
     Event,
     FakeServer,
-    StreamScript,
-    Wish,
     complete,
-    error_info,
     facts,
     failure,
     picture,
@@ -54,45 +25,8 @@ from tests.unit.client.fake_server import (
     progress,
     result,
     started,
-    status_trailer,
     whole_stream,
 )
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(thread_server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command against `thread_server` in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("IMAGEGEN_ADDRESS", thread_server.address)
-
-    def call(*arguments: str, input: bytes | str | None = None) -> Result:  # noqa: A002 - as CliRunner has it
-        return CliRunner().invoke(app, arguments, input=input)
-
-    return call
-
-
-def generated(server: FakeServer) -> image_service_pb2.GenerateRequest:
-    """The last request for new pictures."""
-    return cast("image_service_pb2.GenerateRequest", server.last.request)
-
-
-def failing(code: grpc.StatusCode, reason: str, message: str, **metadata: str) -> StreamScript:
-    """A script that fails with a reason."""
-
-    async def script(_request: Wish, context: Context) -> AsyncIterator[Event]:
-        await context.abort(code, message, (status_trailer(code, message, error_info(reason, **metadata)),))
-        yield started()
-
-    return script
-
-
-def png(width: int = 64, height: int = 48) -> bytes:
-    """A real image."""
-    file = io.BytesIO()
-    Pillow.new("RGB", (width, height), "teal").save(file, "PNG")
-    return file.getvalue()
 
 
 def test_generate_writes_the_file(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
@@ -248,23 +182,6 @@ def test_json_lines(run: Run, thread_server: FakeServer) -> None:
     assert done.stderr == ""
 
 
-def test_json_error_is_the_last_line(run: Run, thread_server: FakeServer) -> None:
-    """A failure is also told to scripts, as an event."""
-    thread_server.stream = failing(grpc.StatusCode.INVALID_ARGUMENT, "CONTENT_FILTERED", "no", billed="no")
-
-    done = run("generate", "--model", "m/x", "a cat", "-o", "a.png", "--json")
-
-    assert done.exit_code == 3
-    assert json.loads(done.stdout) == {
-        "event": "error",
-        "code": "INVALID_ARGUMENT",
-        "reason": "CONTENT_FILTERED",
-        "message": "no",
-        "billed": "no",
-        "metadata": {"billed": "no"},
-    }
-
-
 def test_partial_success(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
     """The images that came are saved; that others failed is told by a line and the exit code."""
     thread_server.stream = play(
@@ -276,148 +193,6 @@ def test_partial_success(run: Run, thread_server: FakeServer, tmp_path: Path) ->
     assert done.exit_code == 8
     assert (tmp_path / "out-1.png").exists()
     assert "image 2 failed: CONTENT_FILTERED: refused" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("code", "reason", "expected"),
-    [
-        (grpc.StatusCode.INTERNAL, "PROVIDER_ERROR", 1),
-        (grpc.StatusCode.INTERNAL, "SOLAR_FLARE", 1),
-        (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", 2),
-        (grpc.StatusCode.INVALID_ARGUMENT, "CONTENT_FILTERED", 3),
-        (grpc.StatusCode.FAILED_PRECONDITION, "AUTHENTICATION_FAILED", 4),
-        (grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_NOT_CONFIGURED", 4),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY", 5),
-        (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE", 6),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, "TIMEOUT", 7),
-        (grpc.StatusCode.CANCELLED, "CANCELLED", 130),
-    ],
-)
-def test_exit_codes(run: Run, thread_server: FakeServer, code: grpc.StatusCode, reason: str, expected: int) -> None:
-    """Each kind of failure has its exit code, and one clear line instead of a traceback."""
-    thread_server.stream = failing(code, reason, "because", provider="openai", billed="no")
-
-    done = run("generate", "--model", "m/x", "a cat", "-o", "a.png")
-
-    assert done.exit_code == expected
-    assert done.stderr.startswith(f"imagegen: {reason}: because.")
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_every_reason_has_an_exit_code_that_help_knows() -> None:
-    """No reason of the API ends in a code that nobody explains."""
-    explained = {int(code) for code in re.findall(r"^  (\d+) ", EXIT_CODES, flags=re.MULTILINE)}
-
-    assert {exit_code(ImageGenError("", reason=reason)) for reason in Reason} | {0, 8} == explained
-
-
-def test_error_line_says_all_that_helps() -> None:
-    """Reason, message, fields, what to do, money, ids; control sequences of a provider do not reach the terminal."""
-    error = ImageGenError(
-        "too\nfast \x1b[31mred",
-        reason=Reason.RATE_LIMITED,
-        retry_delay=12.0,
-        generation_id="gen_1",
-        request_id="req_1",
-        provider="openai",
-        metadata={"provider_request_id": "req_x"},
-    )
-
-    assert describe(error, "host:1") == (
-        "RATE_LIMITED: too fast  [31mred. Try again in 12 s. It may have been billed. "
-        "[generation gen_1, request req_1, provider openai, provider request req_x]"
-    )
-    assert "It was billed." in describe(ImageGenError("x", billed="yes"), "host:1")
-
-
-def test_no_server(run: Run) -> None:
-    """Where nobody listens, the line says where, and what to do about it."""
-    done = run("generate", "--model", "m/x", "a cat", "-o", "a.png", "--address", "127.0.0.1:1")
-
-    assert done.exit_code == 6
-    assert "Is a server running at 127.0.0.1:1?" in done.stderr
-    assert "billed" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["generate", "a cat"], "--model"),
-        (["generate", "--model", "m/x", "a cat", "-o", "nowhere/a.png"], "no folder nowhere"),
-        (["generate", "--model", "m/x", "a cat", "-o", "."], "is a folder"),
-        (["generate", "--model", "m/x", "a cat", "-o", "-", "--count", "2"], "one image"),
-        (["generate", "--model", "m/x", "a cat", "-o", "-", "--json"], "both want standard output"),
-        (["generate", "--model", "m/x", "a cat", "--size", "big"], "options.size"),
-        (["generate", "--model", "m/x", "a cat", "--seed", str(2**63)], "options.seed"),
-        (["generate", "--model", "m/x", "a cat", "--param", "style=ink"], "PROVIDER.KEY=VALUE"),
-        (["generate", "--model", "m/x", "a cat", "--param", "m.n=9007199254740992"], "params.m.n"),
-        (["generate", "--model", "m/x", "a cat", "--param", "m.n=NaN"], "params.m.n"),
-        (["generate", "--model", "m/x", "a cat", "--params-json", "list.json"], "PROVIDER"),
-        (["generate", "--model", "m/x", "a cat", "--params-json", "text"], "not JSON"),
-        (["generate", "--model", "m/x", "a cat", "--params-json", "absent"], "cannot be read"),
-        (["generate", "--model", "m/x", "-", "--params-json", "-"], "read once"),
-        (["edit", "-", "-", "--model", "m/x"], "read once"),
-        (["edit", "absent.png", "x", "--model", "m/x"], "absent.png: No such file"),
-        (["edit", "empty", "x", "--model", "m/x"], "cannot be empty"),
-        (["generate", "--model", "m/x", "a cat", "--save-previews", "text"], "cannot be made"),
-        (["generate", "--model", "m/x", "a cat", "--token-env", "NOT_SET"], "holds no token"),
-        (["generate", "--model", "m/x", "a cat", "--token-env", "A", "--token-file", "B"], "exclude"),
-        (["generate", "--model", "m/x", "a cat", "--address", "http://h:1"], "not a URL"),
-        (["generate", "--model", "m/x", "a cat", "--ca", "absent"], "absent"),
-        (["models", "a/b", "--provider", "a"], "exclude"),
-        (["read", "img_1"], "--output"),
-        (["read", "", "-o", "a.png"], "image id"),
-    ],
-)
-def test_wrong_usage(run: Run, thread_server: FakeServer, tmp_path: Path, arguments: list[str], says: str) -> None:
-    """What is wrong with the command line is told before the server hears of it, with exit code 2."""
-    (tmp_path / "list.json").write_text("[1]")
-    (tmp_path / "text").write_text("not json")
-    (tmp_path / "empty").write_bytes(b"")
-
-    done = run(*arguments)
-
-    assert done.exit_code == 2
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert thread_server.calls == []
-
-
-def test_token_from_file_and_environment(
-    run: Run, thread_server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The token goes to the server and nowhere else."""
-    (tmp_path / "token").write_text("from-file\n")
-    monkeypatch.setenv("MY_TOKEN", "from-env")
-
-    for option, value, expected in (
-        ("--token-file", "token", "from-file"),
-        ("--token-env", "MY_TOKEN", "from-env"),
-    ):
-        done = run("generate", "--model", "m/x", "a cat", "-o", "a.png", option, value)
-        assert thread_server.last.metadata["authorization"] == f"Bearer {expected}"
-        assert expected not in done.output
-
-    refused = run("generate", "--model", "m/x", "a", "--token-env", "MY_TOKEN", "--address", "example.com:1")
-    assert refused.exit_code == 2
-    assert "from-env" not in refused.output
-
-
-def test_image_that_cannot_be_written_is_not_lost(
-    run: Run, thread_server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When the disk is full after the money is spent, the line says how to get the image all the same."""
-
-    def full(_self: Image, _path: object) -> Path:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image, "save", full)
-    done = run("generate", "--model", "m/x", "a cat", "-o", "a.png")
-
-    assert done.exit_code == 1
-    assert f"imagegen read {facts(picture()).image_id} -o FILE" in done.stderr
-    assert thread_server.calls
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_read(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
@@ -435,112 +210,3 @@ def test_read(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
     assert (to_file.exit_code, to_file.stdout) == (0, "again.png\n")
     assert (tmp_path / "again.png").read_bytes() == picture()
     assert run("read", "img_1", "-o", "-").stdout_bytes == picture()
-
-
-async def _models(
-    _request: model_service_pb2.ListModelsRequest, _context: Context
-) -> model_service_pb2.ListModelsResponse:
-    told = model_service_pb2.ModelCapabilities(generate=True, edit=False, max_images=4)
-    return model_service_pb2.ListModelsResponse(
-        models=[
-            model_service_pb2.Model(name="sandbox/scene", provider="sandbox", aliases=["draft"], capabilities=told),
-            model_service_pb2.Model(name="sandbox/new", provider="sandbox"),
-        ],
-        unreachable=[
-            model_service_pb2.UnreachableProvider(
-                provider="local", reason=error_reason_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE
-            )
-        ],
-    )
-
-
-def test_models_as_a_table(run: Run, thread_server: FakeServer) -> None:
-    """The list says yes, no, or that it does not know; a provider that is missing is told."""
-    thread_server.list_models = _models
-
-    done = run("models", "--provider", "sandbox")
-
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[1] == ["sandbox/scene", "yes", "no", "?", "?", "4", "draft"]
-    assert lines[2] == ["sandbox/new", "?", "?", "?", "?", "?"]
-    assert done.stderr == "imagegen: the models of local could not be listed: PROVIDER_UNAVAILABLE\n"
-    assert cast("model_service_pb2.ListModelsRequest", thread_server.last.request).provider == "sandbox"
-
-
-def test_models_as_json(run: Run, thread_server: FakeServer) -> None:
-    """One line for each model; what is unknown is absent."""
-    thread_server.list_models = _models
-
-    lines = [json.loads(line) for line in run("models", "--json").stdout.splitlines()]
-
-    assert lines[0]["name"] == "sandbox/scene"
-    assert lines[0]["capabilities"] == {"generate": True, "edit": False, "max_images": 4, "previews": "unknown"}
-    assert lines[1] == {
-        "name": "sandbox/new",
-        "provider": "sandbox",
-        "known": False,
-        "capabilities": {"previews": "unknown"},
-    }
-
-
-def test_one_model(run: Run, thread_server: FakeServer) -> None:
-    """A model by name, with what it takes."""
-
-    async def get(request: model_service_pb2.GetModelRequest, _context: Context) -> model_service_pb2.GetModelResponse:
-        told = model_service_pb2.ModelCapabilities(sizes=["1024x1024", "512x512"])
-        return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(name=request.model, capabilities=told))
-
-    thread_server.get_model = get
-
-    done = run("models", "sandbox/scene")
-    assert re.search(r"^sizes +1024x1024, 512x512 *$", done.stdout, flags=re.MULTILINE)
-    assert json.loads(run("models", "sandbox/scene", "--json").stdout)["name"] == "sandbox/scene"
-
-
-def test_help_tells_the_exit_codes() -> None:
-    """Who writes a script finds the codes in --help."""
-    assert "8    some images came and some failed" in CliRunner().invoke(app, ["--help"]).stdout
-
-
-def test_pictures_fit_the_terminal() -> None:
-    """A picture keeps its shape and leaves room; what is no picture is not drawn."""
-    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
-    drawn = draw(png(200, 100), columns=80, lines=24)
-
-    assert drawn is not None
-    lines = console.render_lines(drawn, pad=False)
-    assert max(sum(segment.cell_length for segment in line) for line in lines) == 72
-    assert len(lines) <= 20
-    assert draw(b"no picture", columns=80, lines=24) is None
-    assert draw(png()[:60], columns=80, lines=24) is None
-
-
-def test_live_report_moves_a_bar_and_shows_pictures() -> None:
-    """In a terminal there is a bar, previews are drawn, and what stays to be read is written."""
-    text = io.StringIO()
-    report = LiveReport(Console(file=text, force_terminal=True, color_system="truecolor", width=80), show=True)
-    image = Image.from_bytes(png(), media_type="image/png")
-    made = GeneratedImage(data=png(), media_type="image/png", size_bytes=10, width=64, height=48)
-    odd = ImageWarning(field="options.seed", reason="IGNORED", message="not known here")
-    cost = ImageUsage(cost=Cost(amount=0.25, currency="USD", estimated=True))
-    why = ImageFailure(index=1, reason=Reason.CONTENT_FILTERED, message="refused", billed="no")
-
-    report.event(Started(generation_id="g", request_id="r", model="m/x", warnings=(odd,)), None)
-    report.event(
-        Progress(phase="generating", fraction=0.5, index=0, step=1, steps=4, queue_position=2, remaining=3.0), None
-    )
-    report.event(Progress(phase="queued", message="soon"), None)
-    report.event(Preview(index=0, number=1, image=image), None)
-    report.event(Complete(image=made), "out.png")
-    report.event(Failed(failure=why), None)
-    report.result(
-        ImageResult(generation_id="g", request_id="r", model="m/x", images=(made,), warnings=(odd,), usage=cost)
-    )
-    report.close()
-
-    written = click.unstyle(text.getvalue())
-    assert text.getvalue().count("\N{LOWER HALF BLOCK}") + text.getvalue().count("\N{UPPER HALF BLOCK}") > 100
-    assert "warning: options.seed: not known here" in written
-    assert "image 1 saved as out.png (image/png, 64x48, 10 bytes)" in written
-    assert "image 2 failed: CONTENT_FILTERED: refused" in written
-    assert "cost: 0.25 USD (estimated)" in written

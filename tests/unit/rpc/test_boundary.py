@@ -231,7 +231,7 @@ async def test_a_reader_that_takes_nothing_is_ended() -> None:
     closed = asyncio.Event()
 
     class Stuck(FakeContext):
-        async def write(self, message: bytes) -> None:
+        async def write(self, message: bytes) -> None:  # noqa: ARG002 - takes nothing
             await asyncio.Event().wait()
 
     async def handler(_request: Message, _context: Any) -> AsyncGenerator[Message, None]:

@@ -43,8 +43,9 @@ def _show(found: list[ModelInfo], render: Callable[[list[ModelInfo]], Table], *,
             click.echo(json.dumps(facts(model), ensure_ascii=False))
     else:
         console = Console()
-        # Who reads from a pipe wants one line for each model.
-        console.print(render(found), width=None if console.is_terminal else _PIPE_COLUMNS)
+        if not console.is_terminal:
+            console = Console(width=_PIPE_COLUMNS)  # who reads from a pipe wants one line for each model
+        console.print(render(found))
 
 
 def _table(found: list[ModelInfo]) -> Table:
@@ -52,7 +53,8 @@ def _table(found: list[ModelInfo]) -> Table:
     rows = [_row(model) for model in found]
     for name in rows[0] if rows else ():
         if any(row[name] for row in rows):
-            table.add_column(name, no_wrap=name != "aliases")
+            # In a narrow terminal names go on in the next line: half a name is none.
+            table.add_column(name, no_wrap=name not in ("model", "aliases"), overflow="fold")
     for row in rows:
         table.add_row(*(row[str(column.header)] for column in table.columns))
     return table
