@@ -5,12 +5,14 @@ import contextlib
 import email.parser
 import email.policy
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Any, Self, cast
 
+import pytest
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.http.client import HttpClient, HttpSettings
 
 PATIENCE = 10.0
@@ -207,3 +209,21 @@ async def client_of(base_url: str, **settings: Any) -> AsyncGenerator[HttpClient
         yield client
     finally:
         await client.close()
+
+
+async def connection_failure(client: HttpClient) -> ImageError:
+    """Make a call that fails for want of a connection, and return what it raised."""
+    with pytest.raises(ImageError) as caught:
+        async with client.post_json("x", {}, {}) as got:
+            await got.read()
+    assert caught.value.reason is Reason.NETWORK_ERROR
+    return caught.value
+
+
+def collected(chunks: AsyncIterable[bytes]) -> list[bytes]:
+    """Read all chunks, outside of any event loop."""
+
+    async def collect() -> list[bytes]:
+        return [chunk async for chunk in chunks]
+
+    return asyncio.run(collect())

@@ -278,6 +278,7 @@ def test_nothing_of_a_configuration_shows_a_key(
     config = load_config(REMOTES, path=file)
     registry = build_providers(config)
 
+    monkeypatch.setattr(cli, "configure_logs", lambda **_: None)
     assert cli.main(["check-config", "--config", str(file)]) == 0
     assert cli.main(["providers"]) == 0
     out, err = capsys.readouterr()

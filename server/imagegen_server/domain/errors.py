@@ -74,8 +74,8 @@ class ImageError(Exception):
     """A failure with a reason from the contract. The only exception that a provider may let out on purpose.
 
     `message` is for people and holds no prompt, key or image byte. `stage` is "input" or "output" for
-    CONTENT_FILTERED. `sent` tells for NETWORK_ERROR whether the request may have reached the provider.
-    `retry_after` is in seconds. `billed` follows from the reason unless given; `billed_told`: it was given.
+    CONTENT_FILTERED, or "" where nobody told. `sent` tells for NETWORK_ERROR whether the request may have reached the
+    provider. `retry_after` is in seconds. `billed` follows from the reason unless given; `billed_told`: it was given.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ImageError(Exception):
 
     def _usually_billed(self) -> Billed:
         if self.reason is Reason.CONTENT_FILTERED:
-            return Billed.UNKNOWN if self.stage == "output" else Billed.NO
+            return Billed.NO if self.stage == "input" else Billed.UNKNOWN
         if self.reason is Reason.NETWORK_ERROR:
             return Billed.UNKNOWN if self.sent else Billed.NO
         return Billed.UNKNOWN if self.reason in _MAY_BE_BILLED else Billed.NO

@@ -32,7 +32,7 @@ from imagegen_server.providers.base import Call
 
 from .admission import estimate_image_bytes
 from .attempt import AttemptRecord
-from .faults import describe_fault
+from .faults import describe_fault, forget_frames
 from .generation import Generation
 from .intake import clean_metadata, clean_report, clean_text, clean_whole
 from .store import ImageStore
@@ -73,29 +73,29 @@ class Batch:
                     await self._take(event)
             if self._outstanding:
                 error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
-        except asyncio.CancelledError:
-            error = self._generation.stop_error or ImageError(
-                Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} cancelled itself"
-            )
-        except ImageError as raised:
-            error = raised
-        except Exception as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
-            if isinstance(raised, TimeoutError) and limit.expired():
-                error = ImageError(Reason.TIMEOUT, f"the provider took longer than {self._entry.timeout:g} s")
-            else:
-                _logger.error(  # noqa: TRY400 - the exception's text may hold a prompt
-                    "adapter fault",
-                    provider=self._entry.name,
-                    generation_id=self._generation.id,
-                    **describe_fault(raised),
-                )
-                error = ImageError(Reason.INTERNAL_ERROR, f"the adapter of {self._entry.name} has a fault; see the log")
+        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
+            error = self._failure(raised, late=limit.expired())
+            forget_frames(raised)
         self._end(error)
 
     def break_off(self) -> None:
         """Give every image that has none its end, although the request runs on. Nothing is taken in after this."""
         if not self._ended:
             self._end(self._generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "the generation broke off"))
+
+    def _failure(self, raised: BaseException, *, late: bool) -> ImageError:
+        """Tell what ended the request. `late`: the server's own limit did."""
+        name = self._entry.name
+        if isinstance(raised, ImageError):
+            return raised
+        if isinstance(raised, asyncio.CancelledError):
+            stopped = self._generation.stop_error
+            return stopped or ImageError(Reason.INTERNAL_ERROR, f"the adapter of {name} cancelled itself")
+        if isinstance(raised, TimeoutError) and late:
+            return ImageError(Reason.TIMEOUT, f"the provider took longer than {self._entry.timeout:g} s")
+        # Without the exception's text, which may hold a prompt.
+        _logger.error("adapter fault", provider=name, generation_id=self._generation.id, **describe_fault(raised))
+        return ImageError(Reason.INTERNAL_ERROR, f"the adapter of {name} has a fault; see the log")
 
     def _call(self) -> Call:
         return Call(

@@ -1,4 +1,4 @@
-"""Describing an unexpected exception for the log."""
+"""What becomes of an exception: words for the log, and nothing that it holds."""
 
 import traceback
 
@@ -12,3 +12,19 @@ def describe_fault(fault: BaseException) -> dict[str, object]:
         "exception": type(fault).__name__,
         "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
+
+
+def forget_frames(fault: BaseException) -> None:
+    """Let go of the frames that an exception and its causes came through.
+
+    They hold answers and pictures, and whoever keeps the exception in one of them, as libraries do, makes a circle that
+    only the collector ends: after hundreds of megabytes.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [fault]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__)

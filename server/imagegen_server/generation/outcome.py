@@ -58,11 +58,17 @@ def _usage(batch: Batch, price: Price | None) -> Usage | None:
     usage = batch.report.usage
     if price is None or (usage is not None and usage.cost is not None) or not (usage or batch.images):
         return usage
-    if price.image is not None and any(failure.error.billed is not Billed.NO for failure in batch.failures):
-        # A picture that may have been paid for is not among those that are counted.
+    if price.image is not None and _more_were_paid_for(batch):
         return usage
     cost = price.estimate(usage, len(batch.images))
     return replace(usage or Usage(), cost=cost) if cost else usage
+
+
+def _more_were_paid_for(batch: Batch) -> bool:
+    """Tell whether pictures may have been paid for that are not among those that came."""
+    usage = batch.report.usage
+    made = usage.images_generated if usage else None
+    return (made or 0) > len(batch.images) or any(failure.error.billed is not Billed.NO for failure in batch.failures)
 
 
 def _total_usage(generation: Generation, batches: Sequence[Batch]) -> Usage | None:

@@ -1,1 +1,1 @@
-"""HTTP for the adapters. Knows the domain's errors and no provider. Empty until the first provider that needs it."""
+"""HTTP for the adapters: requests, and answers that hold images. Knows the domain's errors and no provider."""

@@ -1,14 +1,15 @@
 """The fast engine: httpx's types on aiohttp, by way of httpx-aiohttp. Imported with the first request only."""
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Sequence
-from typing import NoReturn
 
 import aiohttp
 import httpx
 import httpx_aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 _RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -45,20 +46,32 @@ class _Response(aiohttp.ClientResponse):
             self.connection.protocol.abort()
 
 
+class _Protocol(ResponseHandler):
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Tell the reader of the body, too: aiohttp leaves it waiting where what follows is no HTTP."""
+        super().set_exception(exc, *cause)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("no HTTP"))
+
+
 class _Stream(httpx.AsyncByteStream):
     """The body, with faults that say what they are."""
 
     def __init__(self, stream: httpx_aiohttp.transport.AiohttpResponseStream) -> None:
-        # Pieces as they were received: the default cuts them into 16 KiB.
-        stream.CHUNK_SIZE = _CHUNK
         self._stream = stream
+        self._body = stream._aiohttp_response.content  # noqa: SLF001 - its own reader forgets what a fault finds unread
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         try:
-            async for chunk in self._stream:
+            # Pieces as they were received.
+            while chunk := await self._body.read(_CHUNK):
                 yield chunk
-        except (httpx.TransportError, aiohttp.ClientError, OSError, RuntimeError) as error:
-            _raise_lost(error)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # What came before the fault may be all that matters.
+            while unread := self._body._read_nowait(-1):  # noqa: SLF001 - the open ways raise the fault first
+                yield unread
+            raise _lost(error) from _cause(error)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -90,12 +103,14 @@ class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
         try:
             response = await super().handle_async_request(request)
         except _AnswerLostError as error:
-            _raise_lost(error.__cause__ or error)
+            fault = _lost(error.__cause__ or error)
         except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
-            self._raise_not_sent(error, request)
-        assert isinstance(response.stream, httpx_aiohttp.transport.AiohttpResponseStream)
-        response.stream = _Stream(response.stream)
-        return response
+            fault = self._not_sent(error, request)
+        else:
+            assert isinstance(response.stream, httpx_aiohttp.transport.AiohttpResponseStream)
+            response.stream = _Stream(response.stream)
+            return response
+        raise fault  # outside of the handlers, so that it does not keep what aiohttp raised
 
     async def aclose(self) -> None:
         """Close all connections at once."""
@@ -105,13 +120,13 @@ class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
             await self.client.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=self.ssl_context, keepalive_timeout=self._keepalive, socket_factory=self._open_socket
+        )
+        protocol = functools.partial(_Protocol, loop=asyncio.get_running_loop())
+        connector._factory = protocol  # type: ignore[assignment]  # noqa: SLF001 - a subclass; there is no open way
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                ssl=self.ssl_context,
-                keepalive_timeout=self._keepalive,
-                socket_factory=self._open_socket,
-            ),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=_Response,
             timeout=aiohttp.ClientTimeout(total=None),
@@ -121,15 +136,15 @@ class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
             max_headers=_MOST_HEADERS,
         )
 
-    def _raise_not_sent(self, error: BaseException, request: httpx.Request) -> NoReturn:
+    def _not_sent(self, error: BaseException, request: httpx.Request) -> httpx.TransportError:
         cause = _cause(error)
         if isinstance(cause, asyncio.TimeoutError):
-            raise httpx.ConnectTimeout("no connection in time") from cause
+            return _because_of(cause, httpx.ConnectTimeout("no connection in time"))
         if isinstance(cause, aiohttp.ClientHttpProxyError):
-            raise httpx.ProxyError(str(cause.status)) from cause
+            return _because_of(cause, httpx.ProxyError(str(cause.status)))
         if self.proxy is None or _is_of_target(cause, request):
-            raise httpx.ConnectError("no connection") from cause
-        raise httpx.ProxyError("no connection") from cause
+            return _because_of(cause, httpx.ConnectError("no connection"))
+        return _because_of(cause, httpx.ProxyError("no connection"))
 
     def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         opened = socket.socket(*address[:3])
@@ -150,10 +165,17 @@ def _is_of_target(cause: BaseException, request: httpx.Request) -> bool:
     return isinstance(cause, aiohttp.ClientConnectorError) and cause.host == request.url.raw_host.decode("ascii")
 
 
-def _raise_lost(error: BaseException) -> NoReturn:
+def _lost(error: BaseException) -> httpx.TransportError:
     cause = _cause(error)
+    cause.__traceback__ = None  # aiohttp keeps the fault beside what it received: with its frames this is a circle
     if isinstance(cause, asyncio.TimeoutError):
-        raise httpx.ReadTimeout("no answer in time") from cause
+        return _because_of(cause, httpx.ReadTimeout("no answer in time"))
     if isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientResponseError):
-        raise httpx.RemoteProtocolError("no complete answer") from cause
-    raise httpx.ReadError("connection lost") from cause
+        return _because_of(cause, httpx.RemoteProtocolError("no complete answer"))
+    return _because_of(cause, httpx.ReadError("connection lost"))
+
+
+def _because_of(cause: BaseException, fault: httpx.TransportError) -> httpx.TransportError:
+    # A ClientResponseError shows the headers of its request, and so the keys, to whoever looks at it.
+    fault.__cause__ = cause.__cause__ if isinstance(cause, aiohttp.ClientResponseError) else cause
+    return fault

@@ -34,26 +34,49 @@ class Answer:
         self._stream = response.stream
         self._encoding = response.headers.get("content-encoding", "").strip().lower()
 
+    @property
+    def ok(self) -> bool:
+        """Tell whether the status is one of success (2xx)."""
+        return httpx.codes.is_success(self.status)
+
     async def read(self, most_bytes: int = MOST_ANSWER_BYTES) -> bytearray:
         """Take the whole body.
 
         :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes` or badly compressed, NETWORK_ERROR when
             the connection broke, TIMEOUT when the transport gave up waiting
         """
+        body, fault = await self.read_on(most_bytes)
+        if fault is not None:
+            raise fault
+        return body
+
+    async def read_on(self, most_bytes: int = MOST_ANSWER_BYTES) -> tuple[bytearray, ImageError | None]:
+        """Take the body as far as it comes, and what ended it too early; None = it came whole.
+
+        For those who see by themselves whether anything is missing: a connection may break behind the last byte that
+        matters.
+
+        :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes`
+        """
         declared = self._declared_length()
         if declared > most_bytes:
             raise self._too_long(most_bytes)
         body = bytearray(declared)  # filled in place: growing would copy megabytes again and again
-        at = 0
-        async for chunk in self.chunks():
-            end = at + len(chunk)
-            if end > most_bytes:
-                raise self._too_long(most_bytes)
-            body[at:end] = chunk
-            at = end
-        if at < declared:
-            raise network_failure(httpx.ReadError("cut short"), self._host)
-        return body
+        end, fault = 0, None
+        try:
+            async for chunk in self.chunks():
+                at, end = end, end + len(chunk)
+                if end > most_bytes:
+                    break
+                body[at:end] = chunk
+        except ImageError as error:
+            fault = error.with_traceback(None)  # it is not raised again, and its frames hold the body
+        if end > most_bytes:
+            raise self._too_long(most_bytes)
+        if end < declared:
+            del body[end:]
+            fault = fault or network_failure(httpx.ReadError("cut short"), self._host)
+        return body, fault
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes.

@@ -29,6 +29,9 @@ _MOST_TOKENS = 5000
 _SLICE = 128 * 1024
 """Characters to check at once: few calls, and what they make stays in the processor's cache. A multiple of four."""
 
+_MOST_VALUES = 1_000_000
+"""Members, items, lists and objects. A small number takes two bytes of an answer and many times that as an object."""
+
 _BACKSLASH = 0x5C
 
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
@@ -55,8 +58,8 @@ def parse_image_json(body: JsonBody, keys: frozenset[str]) -> ImageJson:
     The images are views of `body`: they keep it in memory, and a bytearray cannot be resized (BufferError) until the
     last of them is dropped. A memoryview of a part of something is copied first.
 
-    :raises ImageError: INVALID_RESPONSE, when it is no JSON, is nested too deep or has an integer that is too long. The
-        message tells where, and nothing of the text.
+    :raises ImageError: INVALID_RESPONSE, when it is no JSON, is nested too deep, or has an integer that is too long or
+        more than a million values. The message tells where, and nothing of the text.
     """
     whole = _whole(body)
     try:
@@ -200,6 +203,8 @@ def _whole(body: JsonBody) -> bytes | bytearray:
 
 
 def _load(text: bytes | bytearray, object_hook: Callable[[dict[str, ImageJson]], dict[str, ImageJson]]) -> ImageJson:
+    if len(text) > _MOST_VALUES and sum(text.count(mark) for mark in b",:[{") > _MOST_VALUES:
+        raise ImageError(Reason.INVALID_RESPONSE, f"The provider's answer has more than {_MOST_VALUES} values.")
     try:
         tree: ImageJson = json.loads(text, object_hook=object_hook)
         return tree

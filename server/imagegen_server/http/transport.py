@@ -91,7 +91,7 @@ def open_transport(settings: HttpSettings) -> httpx.AsyncBaseTransport:
 def _load_authorities(context: ssl.SSLContext, path: str) -> None:
     try:
         context.load_verify_locations(cafile=path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"ca: no certificates can be read from {path}: {error}") from error
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any, NoReturn, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import grpc
 import structlog
@@ -15,7 +15,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.result import GenerationFailure
 from imagegen_server.generation.faults import describe_fault
 
-from .status import MAX_VIOLATIONS, status_of
+from .status import MAX_VIOLATIONS, Trailers, status_of
 from .wire import EDIT_REQUEST, MAX_BESIDE_IMAGES, bytes_beside_images
 
 _SERVICES = "/imagegen.v1."
@@ -78,6 +78,8 @@ class Boundary(grpc.aio.ServerInterceptor):
         unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
         streaming = cast("Callable[[Message, Context], AsyncGenerator[Message | bytes, None]]", handler.unary_stream)
 
+        # grpc keeps what `abort` raises, in a circle with the context, until the collector comes by. So it is called
+        # where neither the request nor what went wrong, with the frames that it came through, can be reached.
         async def answer(request: bytes, context: Context) -> bytes:
             with _CallLine(method) as line:
                 try:
@@ -85,21 +87,30 @@ class Boundary(grpc.aio.ServerInterceptor):
                     message = await unary(_parse(request, handler.request_deserializer), context)
                     return message.SerializeToString()
                 except Exception as problem:  # noqa: BLE001 - a fault in one call must not touch the others
-                    await line.abort(context, problem)
+                    refusal = line.refusal(problem)
+                finally:
+                    del request
+                return await context.abort(*refusal)
 
         async def stream(request: bytes, context: Context) -> None:
             with _CallLine(method) as line:
                 try:
-                    async with aclosing(streaming(_parse(request, handler.request_deserializer), context)) as messages:
-                        async for message in messages:
-                            data = message if isinstance(message, bytes) else message.SerializeToString()
-                            await self._write(context, data)
+                    await self._send(context, streaming(_parse(request, handler.request_deserializer), context))
+                    return
                 except Exception as problem:  # noqa: BLE001 - as above
-                    await line.abort(context, problem)
+                    refusal = line.refusal(problem)
+                finally:
+                    del request
+                await context.abort(*refusal)
 
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(cast("Any", stream), None, None)
         return grpc.unary_unary_rpc_method_handler(cast("Any", answer), None, None)
+
+    async def _send(self, context: Context, messages: AsyncGenerator[Message | bytes, None]) -> None:
+        async with aclosing(messages):
+            async for message in messages:
+                await self._write(context, message if isinstance(message, bytes) else message.SerializeToString())
 
     async def _write(self, context: Context, message: bytes) -> None:
         try:
@@ -155,11 +166,11 @@ class _CallLine:
             **{key: fact[:_LONGEST_FACT] if isinstance(fact, str) else fact for key, fact in self._facts.items()},
         )
 
-    async def abort(self, context: Context, problem: Exception) -> NoReturn:
-        """End the call with the status of what went wrong."""
+    def refusal(self, problem: Exception) -> tuple[grpc.StatusCode, str, Trailers]:
+        """Make the status of what went wrong, as `abort` of a context takes it."""
         if isinstance(problem, NotImplementedError):
             self._code = "UNIMPLEMENTED"
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(problem))
+            return grpc.StatusCode.UNIMPLEMENTED, str(problem), ()
         failure = None
         if isinstance(problem, BrokenGeneration):
             error, failure = problem.error, problem.failure
@@ -178,4 +189,4 @@ class _CallLine:
         if error.violations:
             fields = [violation.field[:_LONGEST_FACT] for violation in error.violations[:MAX_VIOLATIONS]]
             self._facts["violations"] = fields
-        await context.abort(code, message, trailers)
+        return code, message, trailers

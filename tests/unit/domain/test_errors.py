@@ -5,10 +5,10 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 
 
 @pytest.mark.parametrize(
-    ("stage", "billed"), [("input", Billed.NO), ("output", Billed.UNKNOWN), ("", Billed.NO)], ids=repr
+    ("stage", "billed"), [("input", Billed.NO), ("output", Billed.UNKNOWN), ("", Billed.UNKNOWN)], ids=repr
 )
 def test_moderation_of_a_finished_picture_may_be_billed(stage: str, billed: Billed) -> None:
-    """CONTENT_FILTERED is free when the input was refused, and may be billed when the picture was."""
+    """CONTENT_FILTERED is free when the input was refused, and may be billed when the picture was or nobody told."""
     assert ImageError(Reason.CONTENT_FILTERED, "no", stage=stage).billed is billed
 
 

@@ -135,6 +135,14 @@ async def test_a_damaged_picture_beside_a_good_one_leaves_the_cost_unknown() -> 
     assert (await shop.result(drawing(count=2))).usage is None
 
 
+async def test_more_pictures_than_came_leave_the_cost_unknown() -> None:
+    """A provider that drew three and was asked for one may charge for three."""
+    told = Usage(images_generated=3)
+    shop = requests({"test/any": BY_PICTURE}, [Complete(0, png()), Report(told)])
+
+    assert (await shop.result(drawing(seed=0))).usage == told
+
+
 async def test_the_cost_of_a_failed_call_is_estimated_too() -> None:
     """Money spent on nothing is not hidden."""
     broken = await requests({"test/any": BY_TOKEN}, [Report(TOLD), LATE]).broken(drawing(seed=0))

@@ -8,16 +8,10 @@ import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.http.client import FormFile, HttpClient, HttpSettings
 
-from tests.support.http_server import ENGINES, PATIENCE, Exchange, HttpServer, client_of, say_yes
+from tests.support.http_server import PATIENCE, Exchange, HttpServer, client_of, say_yes
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    """Every test that takes it holds for both engines."""
-    return str(request.param)
 
 
 async def _failure_of(client: HttpClient, path: str = "x") -> ImageError:

@@ -10,18 +10,12 @@ import pytest
 import trustme
 from imagegen_server.http.client import FormFile, HttpClient
 
-from tests.support.http_server import ENGINES, PATIENCE, Exchange, HttpServer, client_of, say_yes
+from tests.support.http_server import PATIENCE, Exchange, HttpServer, client_of, say_yes
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 _PROMPTLY = 1.0
 """Seconds in which a peer must see that a call was given up. A tenth is promised; machines that test are slow."""
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    """Every test that takes it holds for both engines."""
-    return str(request.param)
 
 
 async def _call(client: HttpClient) -> None:

@@ -22,7 +22,9 @@ REQUEST, ANSWER = image_pb2.ImageInput(prompt="the secret prompt"), image_pb2.Im
 
 PARSE = image_pb2.ImageInput.FromString
 
-Handler = Callable[[Message, Any], Awaitable[Message] | AsyncGenerator[Message, None]]
+Handler = Callable[
+    [Message, Any], Awaitable[Message] | AsyncGenerator[Message, None] | AsyncGenerator[Message | bytes, None]
+]
 
 
 async def wrapped(handler: Any, method: str = METHOD, slow_reader: float = 60.0) -> Any:

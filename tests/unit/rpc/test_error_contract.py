@@ -88,12 +88,13 @@ def test_content_filtered_has_two_bills() -> None:
     """Refused input is free, a refused picture may be billed; the code is the same."""
     assert promise("CONTENT_FILTERED") == (
         "INVALID_ARGUMENT",
-        "no (metadata stage = input) or unknown (stage = output)",
+        "no (metadata stage = input) or unknown (stage = output, or not told)",
     )
-    before, after = (ImageError(Reason.CONTENT_FILTERED, "x", stage=stage) for stage in ("input", "output"))
+    before, after, untold = (ImageError(Reason.CONTENT_FILTERED, "x", stage=stage) for stage in ("input", "output", ""))
 
     assert (code_of(before), before.billed) == (grpc.StatusCode.INVALID_ARGUMENT, Billed.NO)
     assert (code_of(after), after.billed) == (grpc.StatusCode.INVALID_ARGUMENT, Billed.UNKNOWN)
+    assert (code_of(untold), untold.billed) == (grpc.StatusCode.INVALID_ARGUMENT, Billed.UNKNOWN)
 
 
 @pytest.mark.parametrize("reason", Reason)

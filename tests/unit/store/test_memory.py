@@ -248,3 +248,34 @@ async def test_those_delivered_first_go_first() -> None:
 
     assert await reason_of(store, newer.image_id) is Reason.IMAGE_NOT_FOUND
     assert (await store.get("me", older.image_id))[1] == bytes(100)
+
+
+async def test_those_that_expired_are_in_nobodys_way() -> None:
+    """What was delivered and has expired is no longer in the order of those that make room."""
+    store = store_of(100, ttl=0.01)
+    await put(store, 60, delivered=True)
+    while store.kept_bytes:  # noqa: ASYNC110 - a timer that nobody is told of
+        await asyncio.sleep(0.005)
+    unread = await put(store, 60)
+
+    with pytest.raises(ImageError):
+        await store.reserve(60)
+
+    assert await reason_of(store, unread.image_id) is None
+    assert (store.kept_bytes, store.reserved_bytes) == (60, 0)
+
+
+async def test_room_made_for_all_leaves_the_timer_to_those_that_come() -> None:
+    """The timer of an image that has gone early runs on for the next ones, each of which lives its whole time."""
+    store = store_of(100, ttl=0.1)
+    await put(store, 60, delivered=True)
+    await asyncio.sleep(0.05)
+    newer = await put(store, 60)
+    assert store.kept_bytes == 60
+    expiry = store._kept[newer.image_id].expiry
+
+    while store.kept_bytes:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.005)
+
+    assert asyncio.get_running_loop().time() >= expiry
+    assert store._timer is None

@@ -65,7 +65,7 @@ const (
 	// "model": "openai/gpt-image-2", "http_status": "200", "provider_request_id": "req_1", "billed": "unknown"}}
 	ErrorReason_ERROR_REASON_INVALID_RESPONSE ErrorReason = 6
 	// Moderation refused the prompt or an input image (stage = input), or the picture that was made (stage = output).
-	// Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output). Try again: never.
+	// Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output, or not told). Try again: never.
 	// Example: {"reason": "ERROR_REASON_CONTENT_FILTERED", "domain": "imagegen", "metadata": {"provider": "openai",
 	// "model": "openai/gpt-image-2", "stage": "input", "http_status": "400", "provider_code": "moderation_blocked",
 	// "billed": "no"}}

@@ -22,6 +22,12 @@ _END = b"[DONE]"
 _MOST_BESIDE_IMAGES = 1024 * 1024
 """Bytes of an answer that are no image."""
 
+_MOST_TOKENS = 2**53
+"""From here on a number is no count, and none that a cost can be worked out from."""
+
+_LONGEST_WORD = 100
+"""Characters of what the vendor decided."""
+
 
 class AnswerReader:
     """Reads one answer with HTTP 200. `count` images are expected."""
@@ -42,28 +48,35 @@ class AnswerReader:
                 async for event in events:
                     yield event
         else:
-            for event in self._whole(await answer.read(self._most_bytes()), answer.media_type):
+            body, fault = await answer.read_on(self._most_bytes())
+            for event in self._whole(body, fault, answer.media_type):
                 yield event
 
     def _most_bytes(self) -> int:
         return self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES
 
-    def _whole(self, body: bytes | bytearray, media_type: str) -> Iterator[ProviderEvent]:
+    def _whole(self, body: bytearray, fault: ImageError | None, media_type: str) -> Iterator[ProviderEvent]:
+        """Read a JSON answer. `fault` is what ended it early, which does not matter if the JSON is whole."""
         try:
             payload = parse_image_json(body, _IMAGE_KEYS)
         except ImageError as problem:
-            raise self._invalid(f"{media_type or 'something'} that cannot be read as JSON") from problem
-        if error := error_in_success(self._context, payload):
-            raise error
+            raise fault or self._invalid(f"{media_type or 'something'} that cannot be read as JSON") from problem
+        error = error_in_success(self._context, payload)
         data = payload.get("data") if isinstance(payload, Mapping) else None
         if not isinstance(payload, Mapping) or not isinstance(data, list):
-            raise self._invalid("JSON without a list of images")
-        yield _report(payload, len(data))
-        if not data:
-            raise self._invalid("no image")
+            raise error or self._invalid("JSON without a list of images")
+        if data or not error:
+            yield _report(payload, len(data))
         resolved = _resolved(payload)
         for index, item in enumerate(data[: self._count]):
-            yield self._image(index, item if isinstance(item, Mapping) else {}, resolved)
+            image = self._image(index, item if isinstance(item, Mapping) else {}, resolved)
+            if error is None or isinstance(image, Complete):
+                yield image
+        if error:
+            # Of the images that did not come. Those that did are paid for.
+            raise error
+        if not data:
+            raise self._invalid("no image")
 
     def _image(self, index: int, item: Mapping[str, ImageJson], resolved: JsonObject) -> Complete | Failed:
         encoded, revised = item.get("b64_json"), item.get("revised_prompt")
@@ -97,18 +110,19 @@ class AnswerReader:
             return
         if sent.name == "error" and not (isinstance(payload, Mapping) and "error" in payload):
             payload = {"error": payload}
-        if error := error_in_success(self._context, payload):
+        encoded = payload.get("b64_json") if isinstance(payload, Mapping) else None
+        kind = payload.get("type") if isinstance(payload, Mapping) else None
+        finished = isinstance(encoded, EncodedImage) and str(kind).endswith(".completed")
+        # An image that came is paid for, whatever is said beside it.
+        if not finished and (error := error_in_success(self._context, payload)):
             raise error
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, Mapping) or not isinstance(encoded, EncodedImage):
             return
-        kind, encoded = payload.get("type"), payload.get("b64_json")
-        if not isinstance(kind, str) or not isinstance(encoded, EncodedImage):
-            return
-        if kind.endswith(".partial_image"):
-            yield from self._preview(encoded, payload)
-        elif kind.endswith(".completed"):
+        if finished:
             yield _report(payload, 1)
             yield self._finished(encoded, payload)
+        elif str(kind).endswith(".partial_image"):
+            yield from self._preview(encoded, payload)
 
     def _preview(self, encoded: EncodedImage, payload: Mapping[str, object]) -> Iterator[Preview]:
         try:
@@ -132,7 +146,9 @@ class AnswerReader:
 
 
 def _resolved(payload: Mapping[str, object]) -> JsonObject:
-    return {key: value for key in _RESOLVED if isinstance(value := payload.get(key), str)}
+    return {
+        key: value for key in _RESOLVED if isinstance(value := payload.get(key), str) and len(value) <= _LONGEST_WORD
+    }
 
 
 def _report(payload: Mapping[str, object], images: int) -> Report:
@@ -166,4 +182,4 @@ def _plain(value: object) -> JsonValue:
 
 def _tokens(details: object, key: str) -> int | None:
     value = details.get(key) if isinstance(details, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None

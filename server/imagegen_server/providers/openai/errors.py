@@ -36,10 +36,16 @@ _REASONS = {
 """By the error's code or type, whichever is found first."""
 
 _FREE = frozenset({Reason.QUOTA_EXCEEDED, Reason.RATE_LIMITED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND})
+_MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR, None})
+"""A wait is told for these alone: what is wrong for ever must not look as if it were worth another try."""
+
 _KEY = re.compile(r"\bsk-[\w*.-]{4,}")
+_DATA = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
+"""Longer than any word, id or path of a message: an image, or a part of one."""
+
 _LONGEST_MESSAGE = 500
 _LONGEST_NAME = 100
-"""Characters of a code or of a parameter's name."""
+"""Characters of a code, a parameter's name or an id."""
 
 _SHORTEST_ECHO = 8
 """Characters of a prompt from which on its words in a message are no chance."""
@@ -73,7 +79,7 @@ class ErrorContext:
     @property
     def request_id(self) -> str:
         """The vendor's own id of the request; "" = it told none."""
-        return self.headers.get("x-request-id", "")
+        return _without_secrets(self.headers.get("x-request-id", ""), self)[:_LONGEST_NAME]
 
 
 def error_of_answer(context: ErrorContext, body: bytes | bytearray) -> ImageError:
@@ -97,7 +103,7 @@ def error_of_answer(context: ErrorContext, body: bytes | bytearray) -> ImageErro
         billed=Billed.NO if refused else None,
         http_status=context.status,
         provider_request_id=context.request_id,
-        retry_after=retry_after(context.headers),
+        retry_after=_wait(reason, retry_after(context.headers)),
     )
 
 
@@ -109,24 +115,26 @@ def error_in_success(context: ErrorContext, payload: object) -> ImageError | Non
 
 def error_of_payload(context: ErrorContext, said: Mapping[str, object], *, in_stream: bool) -> ImageError:
     """Read an error object: message, type, param, code. `in_stream`: it came after HTTP 200, when work had begun."""
-    code, kind = (_without_key(_text(said.get(name)), context)[:_LONGEST_NAME] for name in ("code", "type"))
+    code, kind = _text(said.get("code")), _text(said.get("type"))
     reason = _REASONS.get(code.lower()) or _REASONS.get(kind.lower())
     message = _without_secrets(_text(said.get("message")) or code or kind or f"HTTP {context.status}", context)
     if reason is None and not in_stream:
         reason = reason_of(context.status)
         if reason is Reason.MODEL_NOT_FOUND and "model" not in message.lower():
-            # Another thing was not found: a path, a file.
-            reason = Reason.INVALID_REQUEST
+            # Another thing was not found. Where no field is named it is the path, and no caller's fault.
+            reason = Reason.INVALID_REQUEST if code or said.get("param") else Reason.PROVIDER_ERROR
+            message += "" if code or said.get("param") else f" ({context.host} answered 404: is base_url right?)"
     stage = _stage(said, in_stream=in_stream) if reason is Reason.CONTENT_FILTERED else ""
     refused = not in_stream and surely_refused(context.status) and reason is not Reason.CONTENT_FILTERED
     wait = retry_after(context.headers)
     return ImageError(
         reason or Reason.PROVIDER_ERROR,
         f"{context.provider}: {message}",
-        billed=Billed.NO if refused or reason in _FREE else None,
+        # Within a stream it also counts what came before.
+        billed=Billed.NO if refused or (reason in _FREE and not in_stream) else None,
         stage=stage,
         http_status=context.status,
-        provider_code=code or kind,
+        provider_code=_without_secrets(code or kind, context)[:_LONGEST_NAME],
         provider_request_id=context.request_id,
         retry_after=_wait(reason, wait_in_text(message) if wait is None else wait),
         violations=_violations(context, said, message) if reason is Reason.INVALID_REQUEST else (),
@@ -147,19 +155,20 @@ def _error_in(payload: object) -> Mapping[str, object] | None:
 
 
 def _wait(reason: Reason | None, wait: float | None) -> float | None:
-    return None if reason is Reason.QUOTA_EXCEEDED else wait
+    return wait if reason in _MAY_COME_AGAIN else None
 
 
 def _stage(said: Mapping[str, object], *, in_stream: bool) -> str:
+    """Tell whether the words or the picture were refused; "" = the vendor does not say, and older answers never do."""
     details = said.get("moderation_details")
     told = details.get("moderation_stage") if isinstance(details, Mapping) else None
     if told in ("input", "output"):
         return str(told)
-    return "output" if in_stream else "input"
+    return "output" if in_stream else ""
 
 
 def _violations(context: ErrorContext, said: Mapping[str, object], message: str) -> list[Violation]:
-    name = _without_key(_text(said.get("param")), context)[:_LONGEST_NAME]
+    name = _without_secrets(_text(said.get("param")), context)[:_LONGEST_NAME]
     if not name:
         return []
     plain = re.split(r"[\[.]", name, maxsplit=1)[0]
@@ -169,8 +178,10 @@ def _violations(context: ErrorContext, said: Mapping[str, object], message: str)
 
 
 def _without_secrets(text: str, context: ErrorContext) -> str:
-    """Take out what a vendor may repeat: the key, and the caller's words."""
-    return _without_echo(_without_key(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)[:_LONGEST_MESSAGE]
+    """Take out what a vendor may repeat: the key, the caller's words and images; and what moves a terminal's cursor."""
+    told = _without_echo(_without_key(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)
+    told = _DATA.sub("(data)", told)[:_LONGEST_MESSAGE]
+    return told if told.isprintable() else "".join(letter if letter.isprintable() else " " for letter in told)
 
 
 def _without_key(text: str, context: ErrorContext) -> str:

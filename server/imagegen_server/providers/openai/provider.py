@@ -20,18 +20,28 @@ from .errors import ErrorContext, error_of_answer
 from .models import find_model, living_models
 from .request import fields_of, files_of, fitted, form_of
 
-_OK = 200
 _MASKS_AT_ONCE = 2
 """Masks that are decoded at the same time: each may take hundreds of megabytes."""
 _MOST_ERROR_BYTES = 1024 * 1024
+_ERROR_SECONDS = 10.0
+"""How long the body of a failure may take, once its status is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAISettings:
-    """Whom the vendor bills where a key belongs to several: the ids of an organization and of a project."""
+    """Whom the vendor bills where a key belongs to several: the ids of an organization and of a project.
+
+    :raises ValueError: when one of them fits into no header
+    """
 
     organization: str = ""
     project: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail with every request."""
+        for name, value in (("organization", self.organization), ("project", self.project)):
+            if not (value.isascii() and value.isprintable()):
+                raise ValueError(f"{name} must be one line of ASCII characters")
 
 
 class OpenAI(Provider):
@@ -100,7 +110,7 @@ class OpenAI(Provider):
             exchange = call.http.post_form("/images/edits", form_of(fields), files, headers)
         async with exchange as answer:
             context = ErrorContext(self._name, call.http.host, answer.status, answer.headers, task.prompt, key)
-            if answer.status != _OK:
+            if not answer.ok:
                 raise error_of_answer(context, await _read_error(answer))
             try:
                 async with aclosing(AnswerReader(context, task.count).events(answer)) as events:
@@ -117,6 +127,8 @@ class OpenAI(Provider):
 async def _read_error(answer: Answer) -> bytes | bytearray:
     """Read the body of a failure. The status alone says more than the trouble of reading it."""
     try:
-        return await answer.read(_MOST_ERROR_BYTES)
-    except ImageError:
+        async with asyncio.timeout(_ERROR_SECONDS):
+            body, _ = await answer.read_on(_MOST_ERROR_BYTES)
+    except (ImageError, TimeoutError):
         return b""
+    return body

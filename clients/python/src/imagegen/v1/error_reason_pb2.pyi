@@ -64,7 +64,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_CONTENT_FILTERED: _ErrorReason.ValueType  # 7
     """Moderation refused the prompt or an input image (stage = input), or the picture that was made (stage = output).
-    Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output). Try again: never.
+    Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output, or not told). Try again: never.
     Example: {"reason": "ERROR_REASON_CONTENT_FILTERED", "domain": "imagegen", "metadata": {"provider": "openai",
     "model": "openai/gpt-image-2", "stage": "input", "http_status": "400", "provider_code": "moderation_blocked",
     "billed": "no"}}
@@ -256,7 +256,7 @@ Example: {"reason": "ERROR_REASON_INVALID_RESPONSE", "domain": "imagegen", "meta
 """
 ERROR_REASON_CONTENT_FILTERED: ErrorReason.ValueType  # 7
 """Moderation refused the prompt or an input image (stage = input), or the picture that was made (stage = output).
-Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output). Try again: never.
+Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output, or not told). Try again: never.
 Example: {"reason": "ERROR_REASON_CONTENT_FILTERED", "domain": "imagegen", "metadata": {"provider": "openai",
 "model": "openai/gpt-image-2", "stage": "input", "http_status": "400", "provider_code": "moderation_blocked",
 "billed": "no"}}

@@ -93,7 +93,7 @@ export enum ErrorReason {
 
   /**
    * Moderation refused the prompt or an input image (stage = input), or the picture that was made (stage = output).
-   * Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output). Try again: never.
+   * Code: INVALID_ARGUMENT. Billed: no (metadata stage = input) or unknown (stage = output, or not told). Try again: never.
    * Example: {"reason": "ERROR_REASON_CONTENT_FILTERED", "domain": "imagegen", "metadata": {"provider": "openai",
    * "model": "openai/gpt-image-2", "stage": "input", "http_status": "400", "provider_code": "moderation_blocked",
    * "billed": "no"}}
