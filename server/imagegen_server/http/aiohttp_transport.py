@@ -13,7 +13,6 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 _RECEIVE_BUFFER = 4 * 1024 * 1024
-_CHUNK = 1024 * 1024
 _LONGEST_HEADER = 65_536
 _MOST_HEADERS = 1_000
 
@@ -64,9 +63,13 @@ class _Stream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         try:
-            # Pieces as they were received.
-            while chunk := await self._body.read(_CHUNK):
-                yield chunk
+            # Pieces as they were received. An empty one may end a chunk of HTTP, or all.
+            while True:
+                chunk, ends_chunk = await self._body.readchunk()
+                if chunk:
+                    yield chunk
+                elif not ends_chunk:
+                    return
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # What came before the fault may be all that matters.
             while unread := self._body._read_nowait(-1):  # noqa: SLF001 - the open ways raise the fault first

@@ -39,7 +39,7 @@ class Answer:
         """Tell whether the status is one of success (2xx)."""
         return httpx.codes.is_success(self.status)
 
-    async def read(self, most_bytes: int = MOST_ANSWER_BYTES) -> bytearray:
+    async def read(self, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
         """Take the whole body.
 
         :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes` or badly compressed, NETWORK_ERROR when
@@ -50,7 +50,7 @@ class Answer:
             raise fault
         return body
 
-    async def read_on(self, most_bytes: int = MOST_ANSWER_BYTES) -> tuple[bytearray, ImageError | None]:
+    async def read_on(self, most_bytes: int = MOST_ANSWER_BYTES) -> tuple[bytes, ImageError | None]:
         """Take the body as far as it comes, and what ended it too early; None = it came whole.
 
         For those who see by themselves whether anything is missing: a connection may break behind the last byte that
@@ -61,22 +61,20 @@ class Answer:
         declared = self._declared_length()
         if declared > most_bytes:
             raise self._too_long(most_bytes)
-        body = bytearray(declared)  # filled in place: growing would copy megabytes again and again
-        end, fault = 0, None
+        parts, length, fault = [], 0, None
         try:
             async for chunk in self.chunks():
-                at, end = end, end + len(chunk)
-                if end > most_bytes:
+                length += len(chunk)
+                if length > most_bytes:
                     break
-                body[at:end] = chunk
+                parts.append(chunk)
         except ImageError as error:
             fault = error.with_traceback(None)  # it is not raised again, and its frames hold the body
-        if end > most_bytes:
+        if length > most_bytes:
             raise self._too_long(most_bytes)
-        if end < declared:
-            del body[end:]
+        if length < declared:
             fault = fault or network_failure(httpx.ReadError("cut short"), self._host)
-        return body, fault
+        return b"".join(parts), fault
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes.

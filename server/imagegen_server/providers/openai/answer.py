@@ -55,7 +55,7 @@ class AnswerReader:
     def _most_bytes(self) -> int:
         return self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES
 
-    def _whole(self, body: bytearray, fault: ImageError | None, media_type: str) -> Iterator[ProviderEvent]:
+    def _whole(self, body: bytes, fault: ImageError | None, media_type: str) -> Iterator[ProviderEvent]:
         """Read a JSON answer. `fault` is what ended it early, which does not matter if the JSON is whole."""
         try:
             payload = parse_image_json(body, _IMAGE_KEYS)

@@ -82,7 +82,7 @@ class ErrorContext:
         return _without_secrets(self.headers.get("x-request-id", ""), self)[:_LONGEST_NAME]
 
 
-def error_of_answer(context: ErrorContext, body: bytes | bytearray) -> ImageError:
+def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     """Read the answer to a request that failed."""
     try:
         payload = json.loads(body)

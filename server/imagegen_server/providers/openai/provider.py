@@ -124,7 +124,7 @@ class OpenAI(Provider):
                 raise
 
 
-async def _read_error(answer: Answer) -> bytes | bytearray:
+async def _read_error(answer: Answer) -> bytes:
     """Read the body of a failure. The status alone says more than the trouble of reading it."""
     try:
         async with asyncio.timeout(_ERROR_SECONDS):
