@@ -24,7 +24,7 @@ demo: $(READY) ## start a server, watch a picture develop, edit it, see an error
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -rs -n auto $(ARGS)
 
 faults: $(READY) ## the slower tests: long silences, broken connections
 	@$(BIN)/python -m pytest -q -n auto tests/faults $(ARGS)

@@ -12,6 +12,8 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
+from .models import PARAM_OPTIONS
+
 _REASONS = {
     "moderation_blocked": Reason.CONTENT_FILTERED,
     "content_policy_violation": Reason.CONTENT_FILTERED,
@@ -54,15 +56,6 @@ _ECHO = 16
 """The same of a part of it: a vendor may shorten what it repeats."""
 
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mask", "model": "model"}
-_OPTIONS = {
-    "n": "count",
-    "size": "size",
-    "quality": "quality",
-    "background": "background",
-    "output_format": "format",
-    "output_compression": "compression",
-    "partial_images": "preview_count",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +165,8 @@ def _violations(context: ErrorContext, said: Mapping[str, object], message: str)
     if not name:
         return []
     plain = re.split(r"[\[.]", name, maxsplit=1)[0]
-    if plain in _OPTIONS:
-        return [Violation(f"options.{_OPTIONS[plain]}", message)]
+    if plain in PARAM_OPTIONS:
+        return [Violation(f"options.{PARAM_OPTIONS[plain]}", message)]
     return [Violation(_FIELDS.get(plain) or f"params.{context.provider}.{name}", message)]
 
 

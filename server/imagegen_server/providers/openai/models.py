@@ -16,6 +16,17 @@ MAX_PARTIAL_IMAGES = 3
 WITHOUT_PREVIEWS = ("gif", "svg")
 """Formats that cannot be streamed."""
 
+PARAM_OPTIONS: Mapping[str, str] = {
+    "n": "count",
+    "size": "size",
+    "quality": "quality",
+    "background": "background",
+    "output_format": "format",
+    "output_compression": "compression",
+    "partial_images": "preview_count",
+}
+"""The vendor's fields that say what an option says, by that option."""
+
 _OPTIONS = frozenset({"size", "aspect_ratio", "quality", "background", "format", "compression"})
 _FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 

@@ -17,7 +17,7 @@ from imagegen_server.providers.base import Call, Provider
 
 from .answer import AnswerReader
 from .errors import ErrorContext, error_of_answer
-from .models import find_model, living_models
+from .models import PARAM_OPTIONS, find_model, living_models
 from .request import fields_of, files_of, fitted, form_of
 
 _MASKS_AT_ONCE = 2
@@ -47,15 +47,7 @@ class OpenAISettings:
 class OpenAI(Provider):
     """Draws and edits by the Images API."""
 
-    param_options: ClassVar[Mapping[str, str]] = {
-        "n": "count",
-        "size": "size",
-        "quality": "quality",
-        "background": "background",
-        "output_format": "format",
-        "output_compression": "compression",
-        "partial_images": "preview_count",
-    }
+    param_options: ClassVar[Mapping[str, str]] = PARAM_OPTIONS
     controlled_params: ClassVar[frozenset[str]] = frozenset(
         {"model", "prompt", "stream", "image", "image[]", "images", "mask", "response_format"}
     )

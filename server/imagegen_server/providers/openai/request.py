@@ -9,7 +9,7 @@ from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, PixelSize, Task
-from imagegen_server.http.body import FormFile
+from imagegen_server.http.client import FormFile
 from imagegen_server.images.masks import as_alpha_png, read_mask, to_alpha_png
 
 from .models import WITHOUT_PREVIEWS, family_of, find_model
@@ -98,7 +98,7 @@ async def files_of(task: Task) -> list[FormFile]:
     """The images of an edit, the mask as this vendor reads it: transparent = edit."""
     several = len(task.images) > 1
     files = [
-        _file("image[]" if several else "image", f"image-{number}" if several else "image", image.data, image)
+        _file("image[]" if several else "image", f"image-{number}" if several else "image", image)
         for number, image in enumerate(task.images, start=1)
     ]
     if task.mask is not None:
@@ -112,9 +112,9 @@ def _alpha_mask(data: bytes) -> bytes:
     return mask if len(mask) < _LARGEST_MASK else to_alpha_png(read_mask(mask))
 
 
-def _file(name: str, stem: str, data: bytes, image: InputImage) -> FormFile:
+def _file(name: str, stem: str, image: InputImage) -> FormFile:
     media_type = image.facts.media_type
-    return FormFile(name, f"{stem}.{_EXTENSIONS[media_type]}", media_type, data)
+    return FormFile(name, f"{stem}.{_EXTENSIONS[media_type]}", media_type, image.data)
 
 
 def _flat(name: str, value: JsonValue) -> list[tuple[str, str]]:
