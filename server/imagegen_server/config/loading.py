@@ -180,8 +180,7 @@ def _wrong_aliases(aliases: Mapping[str, str], providers: set[str]) -> Iterator[
         elif not slash or not model:
             yield f"aliases.{alias}: {target!r} is not of the form provider/model"
         elif provider not in providers:
-            known = ", ".join(sorted(providers)) or "none"
-            yield f"aliases.{alias}: provider {provider!r} is not configured (configured: {known})"
+            yield f"aliases.{alias}: {_not_configured(provider, providers)}"
 
 
 def _wrong_prices(prices: Mapping[str, PriceTable], providers: set[str]) -> Iterator[str]:
@@ -190,5 +189,8 @@ def _wrong_prices(prices: Mapping[str, PriceTable], providers: set[str]) -> Iter
         if not slash or not name:
             yield f"prices.{model}: prices are given by model, as provider/model"
         elif provider not in providers:
-            known = ", ".join(sorted(providers)) or "none"
-            yield f"prices.{model}: provider {provider!r} is not configured (configured: {known})"
+            yield f"prices.{model}: {_not_configured(provider, providers)}"
+
+
+def _not_configured(provider: str, providers: set[str]) -> str:
+    return f"provider {provider!r} is not configured (configured: {', '.join(sorted(providers)) or 'none'})"

@@ -21,8 +21,8 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 class Answer:
     """An answer whose body may still be on its way. `media_type` in lower case and without parameters.
 
-    The body can be taken once, by `read` or by `chunks`. Both undo gzip and deflate, which a proxy may have applied
-    although nobody asked for it.
+    The body can be taken once, by `read`, `read_on` or `chunks`. All undo gzip and deflate, which a proxy may have
+    applied although nobody asked for it.
     """
 
     def __init__(self, response: httpx.Response, host: str) -> None:

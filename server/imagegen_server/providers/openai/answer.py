@@ -30,7 +30,7 @@ _LONGEST_WORD = 100
 
 
 class AnswerReader:
-    """Reads one answer with HTTP 200. `count` images are expected."""
+    """Reads one answer whose status is success. `count` images are expected."""
 
     def __init__(self, context: ErrorContext, count: int) -> None:
         """Begin with nothing read."""

@@ -36,11 +36,13 @@ class Family:
     """What the models of one generation share. `any_size`: takes sizes by rule rather than from a list.
 
     `gpt_image`: answers base64 without being asked, draws in steps, and chooses by itself what is "auto".
+    `url_by_default`: answers a URL unless asked for base64.
     """
 
     capabilities: Capabilities
     gpt_image: bool = True
     any_size: bool = False
+    url_by_default: bool = False
 
 
 _FIRST = Family(
@@ -91,6 +93,7 @@ _DALL_E_3 = Family(
         qualities=("standard", "hd"),
     ),
     gpt_image=False,
+    url_by_default=True,
 )
 _DALL_E_2 = Family(
     Capabilities(
@@ -105,6 +108,7 @@ _DALL_E_2 = Family(
         sizes=("256x256", "512x512", "1024x1024"),
     ),
     gpt_image=False,
+    url_by_default=True,
 )
 _UNKNOWN = Family(
     Capabilities(options=frozenset({"size", "quality", "background", "format", "compression"})), gpt_image=False

@@ -82,7 +82,7 @@ def fields_of(task: Task) -> JsonObject:
         "output_compression": options.compression,
     }
     fields |= {name: value for name, value in wishes.items() if value is not None}
-    if task.model.startswith("dall-e"):
+    if family.url_by_default:
         fields["response_format"] = "b64_json"
     if task.preview_count:
         fields |= {"stream": True, "partial_images": task.preview_count}
