@@ -94,7 +94,7 @@ $(UV):
 	@$(PYTHON) -m venv .tools/uv
 	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(READY): $(UV) pyproject.toml uv.lock server/pyproject.toml clients/python/pyproject.toml examples/provider/pyproject.toml
+$(READY): $(UV) pyproject.toml uv.lock server/pyproject.toml clients/python/pyproject.toml examples/provider/pyproject.toml examples/middleware/pyproject.toml
 	@$(UV) sync --frozen --quiet --python $(PYTHON)
 	@touch $@
 

@@ -8,18 +8,33 @@ from collections.abc import Callable
 
 import structlog
 
-from .config import Config, ConfigError
+from .config import Config, ConfigError, ServerTable
+from .domain.credentials import KnownCallers
 from .generation.admission import Admission, AdmissionSettings
+from .generation.callers import CallerLimits
+from .generation.durations import Durations
 from .generation.engine import Engine
+from .generation.explain import Explainer
+from .generation.generations import Generations
 from .generation.ids import Ids
+from .generation.inputs import Inputs
+from .generation.middleware import Chain
+from .generation.opening import Opener
 from .generation.plan import Planner
+from .generation.result_url import result_fetcher
+from .generation.run import Tools
 from .generation.store import StoreSettings
+from .generation.uploads import Uploads
+from .generation.upstream import Upstream
 from .http.allocator import keep_large_buffers
 from .http.client import HttpClient
+from .http.guarded_fetch import GuardedFetcher
 from .providers.registry import ProviderEntry, Registry
+from .rpc.callers import Authenticator
 from .rpc.image_service import DeliverySettings, ImageService
 from .rpc.model_service import ModelService
 from .rpc.server import SLOW_READER_SECONDS, ListenSettings, Server
+from .rpc.watched import Watched
 from .store.memory import MemoryStore
 
 _INTERRUPTED = 130
@@ -42,8 +57,28 @@ def build_providers(config: Config) -> Registry:
         except Exception as problem:
             raise ConfigError(f"providers.{item.name}: cannot be set up: {problem}") from problem
         http = HttpClient(item.http) if item.http else None
-        entries.append(ProviderEntry(item.name, item.type.name, provider, item.timeout, http, item.key))
+        entries.append(ProviderEntry(item.name, item.type.name, provider, item.timeout, http))
     return Registry(entries)
+
+
+def build_upstreams(config: Config) -> dict[str, Upstream]:
+    """Make what the requests to each provider share, by the provider's name."""
+    return {item.name: Upstream(item.upstream) for item in config.providers}
+
+
+def build_middleware(config: Config) -> Chain:
+    """Make the middleware of a configuration; nothing begins.
+
+    :raises ConfigError: one of them refuses its settings
+    """
+    made = []
+    for item in config.middleware:
+        try:
+            made.append(item.type.build(item.name, item.settings))
+            Chain(made[-1:])
+        except Exception as problem:
+            raise ConfigError(f"middleware.{item.name}: cannot be set up: {problem}") from problem
+    return Chain(made)
 
 
 class App:
@@ -55,18 +90,40 @@ class App:
         """Wire everything. `delivery` None = what the config says; `slow_reader` as in ListenSettings."""
         self._drain = config.server.drain
         self._registry = build_providers(config)
-        ids = Ids()
-        self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes), ids)
+        self._middleware = build_middleware(config)
+        self._slow_reader = slow_reader
+        self._fetcher = GuardedFetcher(config.fetch)
+        ids, limits = Ids(), CallerLimits()
+        self.store = MemoryStore(
+            StoreSettings(config.store.ttl, config.store.max_bytes, config.store.request_ttl), ids
+        )
         planner = Planner(self._registry, config.aliases, config.prices)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
+        inputs = Inputs(self.store, self._fetcher)
+        tools = Tools(
+            self.store, build_upstreams(config), self._middleware, result_fetcher(self._fetcher), Durations()
+        )
         self.engine = Engine(
-            registry=self._registry, planner=planner, store=self.store, admission=self.admission, ids=ids
+            store=self.store,
+            admission=self.admission,
+            limits=limits,
+            ids=ids,
+            opener=Opener(planner, self.admission, limits, inputs, tools),
+            tools=tools,
+            generations=Generations(config.store.ttl),
         )
         self._server = Server(
             ListenSettings(config.server.listen, config.server.max_receive_bytes, slow_reader),
-            ImageService(self.engine, delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes)),
+            ImageService(
+                self.engine,
+                Uploads(self.store),
+                Explainer(planner, inputs, tools),
+                delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes),
+            ),
             ModelService(self._registry, planner),
             self._registry.entries,
+            tls=Watched("server.tls", tls.files, tls.read) if (tls := config.server.tls) else None,
+            authenticator=_authenticator(config.server),
         )
 
     async def start(self) -> str:
@@ -79,10 +136,24 @@ class App:
     async def stop(self, drain: float | None = None) -> None:
         """Take no new work, finish what runs within `drain` seconds, and hang up."""
         await self._server.say_not_serving()
-        await self.engine.drain(self._drain if drain is None else drain)
+        await self.engine.drain(self._drain if drain is None else drain, self._slow_reader)
         await self._server.stop()
+        await self._middleware.close()
         await self._registry.close()
-        self.store.close()
+        await self._fetcher.close()
+        self.engine.close()
+        await self.store.close()
+
+
+def _authenticator(server: ServerTable) -> Authenticator | None:
+    certificates = server.tls is not None and server.tls.client_ca is not None
+    if server.tokens:
+        callers = Watched("server.tokens.file", [server.tokens.file], server.tokens.read)
+        return Authenticator(callers.current, tokens=True, certificates=certificates)
+    if certificates:
+        everybody = KnownCallers(unlisted=True)
+        return Authenticator(lambda: everybody, tokens=False, certificates=True)
+    return None
 
 
 def settle_memory() -> None:

@@ -1,20 +1,25 @@
-"""The command line: imagegen-server serve, check-config, providers, --version."""
+"""The command line: imagegen-server serve, check-config, providers, new-token, --version."""
 
 import argparse
 import asyncio
+import hashlib
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .app import build_providers, serve
+from .app import build_middleware, build_providers, serve
 from .config import Config, ConfigError, load_config
+from .generation.middleware_types import MiddlewareLoadError, installed_middleware
 from .providers.registry import ProviderLoadError, installed_types
 from .telemetry.logs import configure_logs
 
 _USAGE_ERROR = 2
 _FAILED = 1
 _INTERRUPTED = 130
+_TOKEN_BYTES = 32
+_TOKEN_PREFIX = "igt_"  # noqa: S105 - lets scanners find tokens that leaked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,17 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "providers":
-            return _show_providers()
+        if options.command in _WITHOUT_CONFIG:
+            return _WITHOUT_CONFIG[options.command]()
         config = load_config(
-            installed_types(), path=options.config, listen=options.listen, allow_insecure=options.allow_insecure
+            installed_types(),
+            path=options.config,
+            middleware=installed_middleware(),
+            listen=options.listen,
+            allow_insecure=options.allow_insecure,
         )
         configure_logs(level=config.server.log_level)
         if options.command == "check-config":
+            build_middleware(config)
             asyncio.run(build_providers(config).close())
             return _show_config(config)
         asyncio.run(serve(config, _announce))
-    except (ConfigError, ProviderLoadError) as problem:
+    except (ConfigError, ProviderLoadError, MiddlewareLoadError) as problem:
         print(f"imagegen-server: {problem}", file=sys.stderr)
         return _USAGE_ERROR
     except OSError as problem:
@@ -66,7 +76,17 @@ def _parser() -> argparse.ArgumentParser:
             help="with server.allow_insecure: listen beyond loopback without TLS and authentication",
         )
     commands.add_parser("providers", help="list the installed provider types")
+    text = "make a token for a caller, and its hash for the file of server.tokens"
+    commands.add_parser("new-token", help=text, description=text)
     return parser
+
+
+def _make_token() -> int:
+    token = _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+    print("The token, which is kept nowhere, for the caller; its hash for the callers' file:", file=sys.stderr)
+    print(token)
+    print(f'tokens = ["sha256:{hashlib.sha256(token.encode()).hexdigest()}"]')
+    return 0
 
 
 def _show_providers() -> int:
@@ -77,11 +97,20 @@ def _show_providers() -> int:
 
 def _show_config(config: Config) -> int:
     print(f"listen = {config.server.listen}")
+    if config.server.tls:
+        print(f"certificate = {config.server.tls.cert}")
+    if config.server.tokens:
+        print(f"callers = {config.server.tokens.file}")
     for provider in config.providers:
         print(f"provider {provider.name} = {provider.type.name}")
-    for alias, target in config.aliases.items():
-        print(f"alias {alias} = {target}")
+    for alias, targets in config.aliases.items():
+        print(f"alias {alias} = {', '.join(targets)}")
+    for middleware in config.middleware:
+        print(f"middleware {middleware.name} = {middleware.type.name}")
     return 0
+
+
+_WITHOUT_CONFIG = {"providers": _show_providers, "new-token": _make_token}
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for(monkeypatch: py
 async def test_one_model_by_name_or_alias() -> None:
     """GetModel tells capabilities and aliases; unknown is absent, and an id never seen is not refused."""
     provider = ScriptedProvider(known_models=MANY)
-    async with running_server(as_config("test", provider), aliases={"draft": "test/m001"}) as server:
+    async with running_server(as_config("test", provider), aliases={"draft": ["test/m001"]}) as server:
         by_alias = (await server.models.GetModel(model_service_pb2.GetModelRequest(model="draft"))).model
         unseen = (await server.models.GetModel(model_service_pb2.GetModelRequest(model="test/unknown"))).model
 

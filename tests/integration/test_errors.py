@@ -30,9 +30,9 @@ async def test_all_violations_at_once_and_nothing_spent() -> None:
         "",
         options={"count": 0, "size": {"width": 1, "height": 0}, "aspectRatio": "1:1", "compression": 101},
         params={"nobody": {"x": 1}, "test": {"prompt": "mine", "big": 2**53 + 1, "deep": [{"nan": "kept"}]}},
-        requestId="a",
-        onDisconnect="ON_DISCONNECT_DETACH",
-        retry={},
+        requestId="a b",
+        onDisconnect=9,
+        retry={"fallbackModels": [""]},
     )
     (deep,) = request.params["test"].fields["deep"].list_value.values
     deep.struct_value.fields["nan"].number_value = float("nan")
@@ -54,7 +54,7 @@ async def test_all_violations_at_once_and_nothing_spent() -> None:
             "params.test.deep[0].nan",
             "request_id",
             "on_disconnect",
-            "retry",
+            "retry.fallback_models[0]",
         }
         assert provider.tasks == []
 
@@ -116,24 +116,6 @@ async def test_every_reason_has_its_code_on_the_wire(reason: str, streaming: boo
         else:
             assert told.code is CODES[Reason[reason]]
         assert told.failure is not None
-
-
-@pytest.mark.parametrize("method", ["Resume", "Cancel", "UploadImage", "Explain"])
-async def test_methods_of_a_later_version_say_so(method: str) -> None:
-    """A declared method that is not built answers UNIMPLEMENTED by name."""
-    requests = {
-        "Resume": image_service_pb2.ResumeRequest(generation_id="x"),
-        "Cancel": image_service_pb2.CancelRequest(generation_id="x"),
-        "UploadImage": image_service_pb2.UploadImageRequest(sha256="x"),
-        "Explain": image_service_pb2.ExplainRequest(),
-    }
-    async with running_server(as_config("test", ScriptedProvider())) as server:
-        call = getattr(server.images, method)(requests[method])
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await (watch(call) if method == "Resume" else call)
-
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert method in (caught.value.details() or "")
 
 
 async def test_a_fault_in_an_adapter_is_one_failed_call(capfd: pytest.CaptureFixture[str]) -> None:

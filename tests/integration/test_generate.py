@@ -212,7 +212,7 @@ async def test_an_edit_hands_images_and_mask_over() -> None:
 
 async def test_an_alias_stands_for_its_model() -> None:
     """A name without a slash is looked up in the configuration; the result names the model itself."""
-    async with running_server(as_config("test", ScriptedProvider()), aliases={"draft": "test/fast"}) as server:
+    async with running_server(as_config("test", ScriptedProvider()), aliases={"draft": ["test/fast"]}) as server:
         assert (await server.images.Generate(generate("draft"))).model == "test/fast"
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from imagegen.v1 import image_service_pb2
 from imagegen_server.config import ProviderConfig
 from imagegen_server.domain.secret import Secret
+from imagegen_server.generation.keys import ProviderKey
+from imagegen_server.generation.retry import RetrySettings
+from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.transport import HttpSettings
 from imagegen_server.providers.openai import PROVIDER, OpenAISettings
 from imagegen_server.rpc.image_service import DeliverySettings
@@ -38,10 +41,11 @@ class Service:
 async def openai_service(
     *, provider_timeout: float = 600.0, heartbeat: float = DeliverySettings().heartbeat
 ) -> AsyncIterator[Service]:
-    """Serve until the block ends. Both times are in seconds."""
+    """Serve until the block ends, and send nothing twice. Both times are in seconds."""
     async with fake_openai() as fake:
         http = HttpSettings(base_url=fake.base_url)
-        provider = ProviderConfig("openai", PROVIDER, OpenAISettings(), provider_timeout, http, Secret(fake.key))
+        once = UpstreamSettings((ProviderKey(Secret(fake.key)),), retry=RetrySettings("none"))
+        provider = ProviderConfig("openai", PROVIDER, OpenAISettings(), provider_timeout, http, once)
         async with running_server(provider, delivery=DeliverySettings(heartbeat=heartbeat)) as server:
             yield Service(server, fake)
 

@@ -1,6 +1,6 @@
 """What grpc hands to a servicer, without a server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -28,6 +28,22 @@ class FakeContext:
     callbacks: list[Callable[[Any], None]] = field(default_factory=list)
     broken: BaseException | None = None
     """Raised when something is sent."""
+    given_metadata: Sequence[tuple[str, str]] = ()
+    """What the client sent with its call."""
+    peer_facts: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """What the transport knows of the client, as its certificate tells."""
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        """Tell what the client sent with its call."""
+        return self.given_metadata
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        """Tell what the client's certificate says."""
+        return self.peer_facts
+
+    def peer(self) -> str:
+        """Tell the client's address."""
+        return "ipv4:192.0.2.1:7"
 
     def time_remaining(self) -> float | None:
         """Tell what the deadline leaves."""

@@ -1,9 +1,11 @@
 """Generations without a server: planned, opened, run and read in the test's own loop."""
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.capabilities import Capabilities
 from imagegen_server.domain.errors import ImageError, Violation
 from imagegen_server.domain.events import Broken, Finished, LogEvent, ProviderEvent
@@ -11,13 +13,26 @@ from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.result import ImageResult
 from imagegen_server.domain.task import Operation, Options, Task, Wish
 from imagegen_server.generation.admission import Admission, AdmissionSettings
-from imagegen_server.generation.engine import Engine
+from imagegen_server.generation.callers import CallerLimits
+from imagegen_server.generation.durations import Durations
+from imagegen_server.generation.engine import Engine, deadline_in
+from imagegen_server.generation.explain import Explainer
 from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.generations import Generations
 from imagegen_server.generation.ids import Ids
+from imagegen_server.generation.inputs import Inputs
 from imagegen_server.generation.log import Entry
+from imagegen_server.generation.middleware import Chain, Middleware
+from imagegen_server.generation.opening import Opener, Terms
 from imagegen_server.generation.plan import Planner
 from imagegen_server.generation.prices import Price
+from imagegen_server.generation.reading import Reading
+from imagegen_server.generation.result_url import result_fetcher
+from imagegen_server.generation.retry import RetrySettings
+from imagegen_server.generation.run import Tools
 from imagegen_server.generation.store import StoreSettings
+from imagegen_server.generation.upstream import Upstream, UpstreamSettings
+from imagegen_server.http.guarded_fetch import FetchSettings, GuardedFetcher
 from imagegen_server.images.facts import read_facts
 from imagegen_server.providers.base import Call, Provider
 from imagegen_server.providers.registry import ProviderEntry, Registry
@@ -25,7 +40,7 @@ from imagegen_server.store.memory import MemoryStore
 
 from .provider import ABLE, Script, ScriptedProvider, draw_all
 
-CALLER = "caller"
+CALLER = Caller("caller")
 
 
 def as_entry(
@@ -35,7 +50,7 @@ def as_entry(
     return ProviderEntry(name, type_name, provider or ScriptedProvider(), timeout)
 
 
-def planner(*entries: ProviderEntry, aliases: Mapping[str, str] | None = None) -> Planner:
+def planner(*entries: ProviderEntry, aliases: Mapping[str, Sequence[str]] | None = None) -> Planner:
     """Make a planner of these providers; none = one able provider "test" of type "scripted"."""
     return Planner(Registry(entries or [as_entry()]), aliases or {})
 
@@ -80,15 +95,35 @@ class Workshop:
     engine: Engine
     store: MemoryStore
     admission: Admission
+    generations: Generations
+    explainer: Explainer
+    readings: list[Reading] = field(default_factory=list)
+    """Those that nobody closes."""
 
-    async def open(self, wish: Wish | None = None, time_left: float | None = None) -> Generation:
-        """Plan and admit a generation."""
-        return await self.engine.open(wish or drawing(), CALLER, time_left)
+    async def ended(self, wish: Wish | None = None) -> Generation:
+        """Run a generation to its end, and go on reading it."""
+        reading = await self.open(wish)
+        self.readings.append(reading)
+        self.engine.launch(reading.generation)
+        await events_of(reading.generation)
+        return reading.generation
 
-    async def run(self, wish: Wish | None = None, time_left: float | None = None) -> list[LogEvent]:
+    async def open(self, wish: Wish | None = None, time_left: float | None = None, **terms: Any) -> Reading:
+        """Plan and admit a generation, or join the one that is meant."""
+        given = Terms(deadline=deadline_in(time_left), **terms)
+        return await self.engine.open(wish or drawing(), CALLER, given)
+
+    @asynccontextmanager
+    async def opened(
+        self, wish: Wish | None = None, time_left: float | None = None, **terms: Any
+    ) -> AsyncIterator[Generation]:
+        """Read a generation that is planned and admitted."""
+        async with await self.open(wish, time_left, **terms) as reading:
+            yield reading.generation
+
+    async def run(self, wish: Wish | None = None, time_left: float | None = None, **terms: Any) -> list[LogEvent]:
         """Run a generation to its end, reading along."""
-        generation = await self.open(wish, time_left)
-        with generation.reading():
+        async with self.opened(wish, time_left, **terms) as generation:
             self.engine.launch(generation)
             return await events_of(generation)
 
@@ -114,7 +149,7 @@ class Workshop:
 class ScriptedWorkshop(Workshop):
     """An engine around one scripted provider."""
 
-    provider: ScriptedProvider
+    provider: ScriptedProvider = field(default_factory=ScriptedProvider)
 
 
 def workshop_of(
@@ -122,14 +157,32 @@ def workshop_of(
     admission: AdmissionSettings | None = None,
     store: StoreSettings | None = None,
     prices: Mapping[str, Price] | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    upstreams: Mapping[str, UpstreamSettings] | None = None,
+    middleware: Sequence[Middleware] = (),
+    fetch: FetchSettings | None = None,
 ) -> Workshop:
-    """Wire an engine around these providers."""
-    registry, ids = Registry(entries), Ids()
-    images, counter = MemoryStore(store or StoreSettings(), ids), Admission(admission or AdmissionSettings())
-    planner = Planner(registry, {}, prices)
-    return Workshop(
-        Engine(registry=registry, planner=planner, store=images, admission=counter, ids=ids), images, counter
+    """Wire an engine around these providers. `upstreams` by the provider's name; unset = no retries."""
+    registry, ids, limits = Registry(entries), Ids(), CallerLimits()
+    settings = store or StoreSettings()
+    images, counter = MemoryStore(settings, ids), Admission(admission or AdmissionSettings())
+    once = UpstreamSettings(retry=RetrySettings(strategy="none"))
+    given = {entry.name: Upstream((upstreams or {}).get(entry.name, once)) for entry in entries}
+    fetcher = GuardedFetcher(fetch or FetchSettings())
+    tools = Tools(images, given, Chain(middleware), result_fetcher(fetcher), Durations())
+    generations = Generations(settings.ttl)
+    plans, inputs = Planner(registry, aliases or {}, prices), Inputs(images, fetcher)
+    opener = Opener(plans, counter, limits, inputs, tools)
+    engine = Engine(
+        store=images,
+        admission=counter,
+        limits=limits,
+        ids=ids,
+        opener=opener,
+        tools=tools,
+        generations=generations,
     )
+    return Workshop(engine, images, counter, generations, Explainer(plans, inputs, tools))
 
 
 def workshop(
@@ -139,11 +192,13 @@ def workshop(
     timeout: float = 600.0,
     admission: AdmissionSettings | None = None,
     store: StoreSettings | None = None,
+    **further: Any,
 ) -> ScriptedWorkshop:
-    """Wire an engine around one scripted provider, "test"."""
+    """Wire an engine around one scripted provider, "test". `further` as in `workshop_of`."""
     provider = ScriptedProvider(script, capabilities)
-    plain = workshop_of(as_entry(provider, timeout=timeout), admission=admission, store=store)
-    return ScriptedWorkshop(plain.engine, plain.store, plain.admission, provider)
+    plain = workshop_of(as_entry(provider, timeout=timeout), admission=admission, store=store, **further)
+    parts = plain.engine, plain.store, plain.admission, plain.generations, plain.explainer
+    return ScriptedWorkshop(*parts, provider=provider)
 
 
 async def events_of(generation: Generation) -> list[LogEvent]:

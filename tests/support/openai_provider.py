@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imagegen_server.domain.secret import Secret
+from imagegen_server.generation.keys import ProviderKey
 from imagegen_server.generation.prices import Price
+from imagegen_server.generation.retry import RetrySettings
+from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.client import HttpClient, HttpSettings
 from imagegen_server.providers.openai import PROVIDER, OpenAISettings
-from imagegen_server.providers.registry import ProviderEntry
+from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .generation import Workshop, workshop_of
 from .openai_api import FakeOpenAI, fake_openai
@@ -28,7 +31,6 @@ class OpenAIWorkshop:
 def openai_entry(
     base_url: str,
     *,
-    key: str = "sk-test",
     settings: OpenAISettings | None = None,
     headers: Mapping[str, str] | None = None,
     engine: Literal["aiohttp", "httpx"] = "aiohttp",
@@ -37,7 +39,7 @@ def openai_entry(
     """Set the provider up as the app does."""
     http = HttpClient(HttpSettings(base_url, headers=headers or {}, engine=engine))
     provider = PROVIDER.build("openai", settings or OpenAISettings())
-    return ProviderEntry("openai", PROVIDER.name, provider, timeout, http, Secret(key))
+    return ProviderEntry("openai", PROVIDER.name, provider, timeout, http)
 
 
 @asynccontextmanager
@@ -49,11 +51,12 @@ async def openai_workshop(
     timeout: float = 600.0,  # noqa: ASYNC109 - the provider's own
     prices: Mapping[str, Price] | None = None,
 ) -> AsyncIterator[OpenAIWorkshop]:
-    """Run a fake and an engine in front of it until the block ends."""
+    """Run a fake and an engine in front of it until the block ends. Nothing is sent twice."""
     async with fake_openai() as fake:
-        entry = openai_entry(fake.base_url, key=key, settings=settings, engine=engine, timeout=timeout)
-        built = workshop_of(entry, prices=prices)
+        entry = openai_entry(fake.base_url, settings=settings, engine=engine, timeout=timeout)
+        once = UpstreamSettings((ProviderKey(Secret(key)),), retry=RetrySettings("none"))
+        built = workshop_of(entry, prices=prices, upstreams={entry.name: once})
         try:
             yield OpenAIWorkshop(built, fake)
         finally:
-            await built.engine.registry.close()
+            await Registry([entry]).close()

@@ -1,7 +1,7 @@
 """A whole server on a free loopback port, with the providers of the test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,8 @@ import grpc
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, model_service_pb2_grpc
 from imagegen_server.app import App
 from imagegen_server.config import Config, ProviderConfig, ServerTable, StoreTable
+from imagegen_server.generation.retry import RetrySettings
+from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.providers.base import Provider, ProviderType
 from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
 from imagegen_server.rpc.image_service import DeliverySettings
@@ -61,10 +63,15 @@ class NoSettings:
     """The settings of a provider that is already made."""
 
 
-def as_config(name: str, provider: Provider, timeout: float = 600.0) -> ProviderConfig:
-    """Make a provider that exists look like one from the configuration; its type is "scripted"."""
+ONCE = UpstreamSettings(retry=RetrySettings(strategy="none"))
+
+
+def as_config(
+    name: str, provider: Provider, timeout: float = 600.0, upstream: UpstreamSettings = ONCE
+) -> ProviderConfig:
+    """Make a provider that exists look like one from the configuration; its type is "scripted", and nothing is retried."""
     kind = ProviderType("scripted", NoSettings, lambda _name, _settings: provider)
-    return ProviderConfig(name, kind, NoSettings(), timeout)
+    return ProviderConfig(name, kind, NoSettings(), timeout, upstream=upstream)
 
 
 @asynccontextmanager
@@ -73,7 +80,7 @@ async def running_server(
     sandbox: bool = False,
     server: ServerTable | None = None,
     store: StoreTable | None = None,
-    aliases: Mapping[str, str] | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
     delivery: DeliverySettings | None = None,
     slow_reader: float = 60.0,
 ) -> AsyncIterator[Running]:

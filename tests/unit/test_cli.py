@@ -1,7 +1,9 @@
 """The command line: what it prints, and the status it ends with."""
 
 import asyncio
+import hashlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from imagegen_server import __version__, cli
 from imagegen_server.config import Config
 from imagegen_server.providers.registry import ProviderLoadError
 
+from tests.support.callers import Safe
 from tests.support.settings import TYPES, write
 
 MODULE = [sys.executable, "-m", "imagegen_server.cli"]
@@ -48,7 +51,7 @@ def test_a_wrong_command_is_a_usage_error(arguments: list[str], capsys: pytest.C
     assert "usage: imagegen-server" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["serve", "check-config", "providers"])
+@pytest.mark.parametrize("command", ["serve", "check-config", "providers", "new-token"])
 def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help prints and ends well."""
     assert exit_status(command, "--help") == 0
@@ -59,6 +62,19 @@ def test_providers_lists_the_installed_types(capsys: pytest.CaptureFixture[str])
     """A line for each, ordered by name."""
     assert cli.main(["providers"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["remote", "sandbox"]
+
+
+def test_a_new_token_comes_with_the_line_for_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two lines on stdout: a token that no other is like, and its hash as the file of callers takes it."""
+    tokens = set()
+    for _ in range(2):
+        assert cli.main(["new-token"]) == 0
+        token, line = capsys.readouterr().out.splitlines()
+        known = Safe(tmp_path).tokens(f"[callers.billing]\n{line}\n").read()
+        assert known.tokens[hashlib.sha256(token.encode()).digest()].name == "billing"
+        assert re.fullmatch(r"igt_[A-Za-z0-9_-]{43}", token)
+        tokens.add(token)
+    assert len(tokens) == 2
 
 
 def test_a_provider_that_cannot_be_loaded_is_told(
@@ -78,7 +94,9 @@ def test_a_provider_that_cannot_be_loaded_is_told(
 
 def test_check_config_shows_what_it_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Address, providers and aliases; the options are those of serve."""
-    file = write(tmp_path, "[providers.far]\ntype = 'remote'\n[aliases]\ndraft = 'far/best'")
+    file = write(
+        tmp_path, "[providers.far]\ntype = 'remote'\n[aliases]\ndraft = 'far/best'\nfine = ['far/a', 'sandbox/b']"
+    )
 
     assert cli.main(["check-config", "--config", str(file), "--listen", "127.0.0.1:7"]) == 0
 
@@ -87,6 +105,24 @@ def test_check_config_shows_what_it_read(tmp_path: Path, capsys: pytest.CaptureF
         "provider far = remote",
         "provider sandbox = sandbox",
         "alias draft = far/best",
+        "alias fine = far/a, sandbox/b",
+        "middleware log = log",
+    ]
+
+
+def test_check_config_shows_the_files_of_tls_and_callers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With them it may listen anywhere."""
+    safe = Safe(tmp_path)
+    table, tokens = safe.tls(), safe.tokens()
+    tls = f'{{cert = "{table.cert}", key = "{table.key}"}}'
+    file = write(tmp_path, f'[server]\ntls = {tls}\ntokens = {{file = "{tokens.file}"}}')
+
+    assert cli.main(["check-config", "--config", str(file), "--listen", "0.0.0.0:7"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "listen = 0.0.0.0:7",
+        f"certificate = {table.cert}",
+        f"callers = {tokens.file}",
     ]
 
 

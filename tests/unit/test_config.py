@@ -72,7 +72,7 @@ def test_a_file_sets_every_key(tmp_path: Path) -> None:
         "remote": ("remote", 600.0, Tuning()),
         "sandbox": ("sandbox", 600.0, Tuning()),
     }
-    assert config.aliases == {"draft": "far/best"}
+    assert config.aliases == {"draft": ("far/best",)}
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_a_size_that_the_transport_cannot_count_is_named(tmp_path: Path) -> None
         ("colour = 1", ["colour"]),
         ("[servr]\nlisten = 1", ["servr"]),
         ("[server]\nlisen = 1\nmax_cals = 2", ["server.lisen", "server.max_cals"]),
-        ("[server]\nworkers = 4\ntokens = {}", ["server.workers", "server.tokens"]),
+        ("[server]\nworkers = 4\ntokens = {}", ["server.tokens.file", "server.workers"]),
         ("[store]\nrequest_ttl = 1", ["store.request_ttl"]),
         ("[server]\nmax_calls = 0\nlog_level = 'loud'\n[store]\nurl = 'redis://x'", None),
         ("server = 3", ["server"]),
         ("providers = 3", ["providers"]),
         ("[providers]\nsandbox = 3", ["providers.sandbox"]),
         ("[server]\nlisten = 3", ["server.listen"]),
-        ("[aliases]\nx = ['sandbox/a']", ["aliases.x"]),
+        ("[aliases]\nx = 3", ["aliases.x"]),
     ],
 )
 def test_wrong_keys_are_named(tmp_path: Path, text: str, expected: list[str] | None) -> None:
@@ -233,7 +233,7 @@ def test_a_wrong_type_is_answered_with_the_installed_ones(tmp_path: Path) -> Non
     (line,) = complaint(lambda: read(tmp_path, "[providers.far]\ntype = 'remot'"))
     assert "remote, sandbox" in line
     (line,) = complaint(lambda: read(tmp_path, "[providers.remote]\nworkrs = 1"))
-    assert "base_url, timeout, type, workers" in line
+    assert "base_url, concurrency, queue, requests_per_minute, retry, timeout, type, workers" in line
     (line,) = complaint(lambda: load_config({}, path=write(tmp_path, "[providers.far]")))
     assert "none" in line
 
@@ -247,16 +247,27 @@ def test_a_wrong_type_is_answered_with_the_installed_ones(tmp_path: Path) -> Non
         ("draft", "/x"),
         ("a/b", "sandbox/x"),
         ("", "x"),
+        ("draft", []),
+        ("draft", ["sandbox/x", "sandbox"]),
+        ("draft", ["other/x", "sandbox/x"]),
+        ("draft", ["sandbox/x", "sandbox/y", "sandbox/x"]),
     ],
 )
-def test_aliases_are_checked(tmp_path: Path, alias: str, target: str) -> None:
-    """An alias is a word that means a model of a configured provider."""
-    assert refused(tmp_path, f"[aliases]\n'{alias}' = '{target}'") == [f"aliases.{alias}"]
+def test_aliases_are_checked(tmp_path: Path, alias: str, target: str | list[str]) -> None:
+    """An alias is a word that means models of configured providers, each once."""
+    assert refused(tmp_path, f"[aliases]\n'{alias}' = {target!r}") == [f"aliases.{alias}"]
+
+
+def test_an_alias_may_mean_several_models(tmp_path: Path) -> None:
+    """In the order in which they are to be tried."""
+    aliases = read(tmp_path, "[aliases]\ndraft = ['sandbox/b', 'sandbox/a']\nfine = ['sandbox/c']").aliases
+
+    assert aliases == {"draft": ("sandbox/b", "sandbox/a"), "fine": ("sandbox/c",)}
 
 
 def test_an_alias_may_mean_an_implicit_provider(tmp_path: Path) -> None:
     """The model may be any id, slashes included."""
-    assert read(tmp_path, "[aliases]\ndraft = 'sandbox/a/b'").aliases == {"draft": "sandbox/a/b"}
+    assert read(tmp_path, "[aliases]\ndraft = 'sandbox/a/b'").aliases == {"draft": ("sandbox/a/b",)}
 
 
 def test_types_are_known_by_their_own_names() -> None:

@@ -50,7 +50,7 @@ def test_every_key_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     far = config.providers[0]
     assert (far.name, far.type.name, far.timeout) == ("far", "remote", 30.0)
     assert far.settings == Tuning(9, "https://example.com/v1")
-    assert config.aliases == {"draft": "far/best"}
+    assert config.aliases == {"draft": ("far/best",)}
 
 
 def test_the_environment_wins_key_by_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_environment_wins_key_by_key(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (config.server.max_calls, config.server.drain, config.store.ttl) == (7, 1.0, 60.0)
     far = next(item for item in config.providers if item.name == "far")
     assert (far.timeout, far.settings) == (2.0, Tuning(workers=3))
-    assert config.aliases == {"draft": "far/c", "fine": "far/b"}
+    assert config.aliases == {"draft": ("far/c",), "fine": ("far/b",)}
 
 
 def test_names_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,8 @@ def test_names_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_whole_table_may_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that no variable can have are written so."""
-    assert load(monkeypatch, ALIASES='{"Draft-1": "sandbox/scene"}').aliases == {"Draft-1": "sandbox/scene"}
+    assert load(monkeypatch, ALIASES='{"Draft-1": "sandbox/scene"}').aliases == {"Draft-1": ("sandbox/scene",)}
+    assert load(monkeypatch, ALIASES='{"a": ["sandbox/b", "sandbox/c"]}').aliases == {"a": ("sandbox/b", "sandbox/c")}
 
 
 @pytest.mark.parametrize(

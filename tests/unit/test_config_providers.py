@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 import trustme
-from imagegen_server.config import Config, load_config
+from imagegen_server.config import Config, ProviderConfig, load_config
 from imagegen_server.config.providers import RemoteTable
 from imagegen_server.domain.secret import Secret
+from imagegen_server.generation.fair_queue import QueueSettings
+from imagegen_server.generation.keys import ProviderKey
+from imagegen_server.generation.retry import RetrySettings
+from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.transport import HttpSettings
 
 from tests.support.remotes import KEY, REMOTES, Account, Nothing
@@ -15,6 +19,12 @@ from tests.support.settings import complaint, keys, write
 
 BEYOND_LOOPBACK = '[server]\nlisten = "0.0.0.0:1"\nallow_insecure = true\n'
 PREFIX = "IMAGEGEN__PROVIDERS__"
+EVERYTHING = UpstreamSettings(
+    keys=(ProviderKey(Secret(KEY)),),
+    key_strategy="weighted",
+    retry=RetrySettings("token_bucket", 6, 7.0, 8.0, ambiguous=True, capacity=9, per_second=0.5),
+    queue=QueueSettings(3, 4, 5),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,15 +56,19 @@ def names(config: Config) -> list[tuple[str, str]]:
     return [(item.name, item.type.name) for item in config.providers]
 
 
+def secrets(provider: ProviderConfig) -> list[Secret]:
+    """List the keys of a provider."""
+    return [key.secret for key in provider.upstream.keys]
+
+
 @pytest.mark.usefixtures("key")
 def test_a_table_without_keys_has_the_defaults(tmp_path: Path) -> None:
     """The address and the variable of the type, and nothing of our own in between."""
     (provider,) = read(tmp_path, "[providers.far]").providers
 
     assert provider.http == HttpSettings("https://far.example/v1")
-    assert provider.http.concurrency == 64
     assert provider.http.engine == "aiohttp"
-    assert provider.key == Secret(KEY)
+    assert provider.upstream == UpstreamSettings((ProviderKey(Secret(KEY)),))
     assert (provider.settings, provider.timeout) == (Account(), 600.0)
 
 
@@ -73,7 +87,17 @@ def test_a_file_sets_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         base_url = "http://127.0.0.1:1/v2"
         api_key = {{env = "OTHER"}}
         headers = {{X-Title = "shop", x-empty = ""}}
+        key_strategy = "weighted"
         concurrency = 3
+        queue = 4
+        requests_per_minute = 5
+        retry.strategy = "token_bucket"
+        retry.max_attempts = 6
+        retry.base_delay = "7s"
+        retry.max_delay = "8s"
+        retry.ambiguous = true
+        retry.capacity = 9
+        retry.per_second = 0.5
         proxy = "http://user:word@127.0.0.1:2"
         ca = "{ca}"
         engine = "httpx"
@@ -83,12 +107,12 @@ def test_a_file_sets_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert provider.http == HttpSettings(
         base_url="http://127.0.0.1:1/v2",
         headers={"X-Title": "shop", "x-empty": ""},
-        concurrency=3,
         proxy="http://user:word@127.0.0.1:2",
         ca=str(ca),
         engine="httpx",
     )
-    assert (provider.key, provider.settings, provider.timeout) == (Secret(KEY), Account("me"), 30.0)
+    assert provider.upstream == EVERYTHING
+    assert (provider.settings, provider.timeout) == (Account("me"), 30.0)
 
 
 def test_the_environment_sets_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +126,17 @@ def test_the_environment_sets_every_key(tmp_path: Path, monkeypatch: pytest.Monk
         "BASE_URL": "http://127.0.0.1:1/v2",
         "API_KEY__ENV": "OTHER",
         "HEADERS": '{"X-Title": "shop"}',
+        "KEY_STRATEGY": "weighted",
         "CONCURRENCY": "3",
+        "QUEUE": "4",
+        "REQUESTS_PER_MINUTE": "5",
+        "RETRY__STRATEGY": "token_bucket",
+        "RETRY__MAX_ATTEMPTS": "6",
+        "RETRY__BASE_DELAY": "7s",
+        "RETRY__MAX_DELAY": "8s",
+        "RETRY__AMBIGUOUS": "true",
+        "RETRY__CAPACITY": "9",
+        "RETRY__PER_SECOND": "0.5",
         "PROXY": "http://127.0.0.1:2",
         "CA": str(ca),
         "ENGINE": "httpx",
@@ -113,9 +147,9 @@ def test_the_environment_sets_every_key(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert (provider.name, provider.type) == ("mine", REMOTES["far"])
     assert provider.http == HttpSettings(
-        "http://127.0.0.1:1/v2", {"X-Title": "shop"}, 3, "http://127.0.0.1:2", str(ca), "httpx"
+        "http://127.0.0.1:1/v2", {"X-Title": "shop"}, "http://127.0.0.1:2", str(ca), "httpx"
     )
-    assert (provider.key, provider.settings) == (Secret(KEY), Account("me"))
+    assert (provider.upstream, provider.settings) == (EVERYTHING, Account("me"))
 
 
 @pytest.mark.usefixtures("key")
@@ -154,6 +188,18 @@ def test_a_header_may_be_a_variable_of_its_own(monkeypatch: pytest.MonkeyPatch) 
         ("concurrency = -1", "concurrency"),
         ("concurrency = 1.5", "concurrency"),
         ("concurrency = 'many'", "concurrency"),
+        ("queue = -1", "queue"),
+        ("requests_per_minute = 0", "requests_per_minute"),
+        ("retry = 'none'", "retry"),
+        ("retry.strategy = 'hope'", "retry.strategy"),
+        ("retry.max_attempts = 0", "retry.max_attempts"),
+        ("retry.base_delay = 1", "retry.base_delay"),
+        ("retry.max_delay = '0s'", "retry.max_delay"),
+        ("retry.ambiguous = 'perhaps'", "retry.ambiguous"),
+        ("retry.capacity = 0", "retry.capacity"),
+        ("retry.per_second = 0", "retry.per_second"),
+        ("retry.per_second = inf", "retry.per_second"),
+        ("retry.delay = '1s'", "retry.delay"),
         ("proxy = 3", "proxy"),
         ("proxy = 'http://127.0.0.1:port'", "proxy"),
         ("proxy = 'http://'", "proxy"),
@@ -223,14 +269,24 @@ def test_a_provider_that_is_not_reached_by_http_refuses_the_keys_of_those_that_a
     """A key that would do nothing is a fault."""
     (line,) = refused(tmp_path, f"[providers.local]\n{name} = 'x'")
 
-    assert line == f"providers.local.{name}: is no such key; there are timeout, type"
+    assert line == (
+        f"providers.local.{name}: is no such key; there are "
+        "concurrency, queue, requests_per_minute, retry, timeout, type"
+    )
 
 
 def test_a_provider_that_is_not_reached_by_http_has_neither_client_nor_key(tmp_path: Path) -> None:
     """Nothing is read for it."""
     (provider,) = read(tmp_path, "[providers.local]").providers
 
-    assert (provider.http, provider.key, provider.settings) == (None, None, Nothing())
+    assert (provider.http, provider.upstream, provider.settings) == (None, UpstreamSettings(), Nothing())
+
+
+def test_a_provider_that_is_not_reached_by_http_has_its_limits_too(tmp_path: Path) -> None:
+    """Requests at a time, those that wait, and repetitions are everybody's business."""
+    (provider,) = read(tmp_path, "[providers.local]\nconcurrency = 2\nqueue = 0\nretry.strategy = 'none'").providers
+
+    assert provider.upstream == UpstreamSettings(retry=RetrySettings("none"), queue=QueueSettings(2, 0))
 
 
 def test_an_unknown_key_is_answered_with_those_there_are(tmp_path: Path) -> None:
@@ -239,7 +295,8 @@ def test_an_unknown_key_is_answered_with_those_there_are(tmp_path: Path) -> None
 
     assert line == (
         "providers.house.url: is no such key; there are "
-        "account, api_key, base_url, ca, concurrency, engine, headers, proxy, timeout, type"
+        "account, api_key, base_url, ca, concurrency, engine, headers, key_strategy, proxy, queue, "
+        "requests_per_minute, retry, timeout, type"
     )
 
 
@@ -249,7 +306,7 @@ def test_without_a_usual_address_it_must_be_given(tmp_path: Path) -> None:
     assert refused(tmp_path, "[providers.house]\nbase_url = ''") == ["providers.house.base_url: is required"]
 
     (provider,) = read(tmp_path, "[providers.house]\nbase_url = 'http://127.0.0.1:1'").providers
-    assert (provider.http, provider.key) == (HttpSettings("http://127.0.0.1:1"), None)
+    assert (provider.http, provider.upstream.keys) == (HttpSettings("http://127.0.0.1:1"), ())
 
 
 def test_a_missing_key_is_answered_with_what_to_do(tmp_path: Path) -> None:
@@ -268,7 +325,7 @@ def test_a_missing_key_is_answered_with_what_to_do(tmp_path: Path) -> None:
 def test_a_key_in_the_environment_sets_the_provider_up(tmp_path: Path) -> None:
     """Without a table, and whoever can reach the server."""
     (provider,) = load_config(REMOTES).providers
-    assert (provider.name, provider.type, provider.key) == ("far", REMOTES["far"], Secret(KEY))
+    assert (provider.name, provider.type, secrets(provider)) == ("far", REMOTES["far"], [Secret(KEY)])
 
     assert names(read(tmp_path, BEYOND_LOOPBACK, allow_insecure=True)) == [("far", "far")]
 
@@ -308,8 +365,9 @@ def test_tables_of_one_type_are_different_providers(tmp_path: Path, monkeypatch:
         """,
     ).providers
 
-    assert (usual.http, usual.key) == (HttpSettings("https://far.example/v1", concurrency=2), Secret(KEY))
-    assert (second.http, second.key) == (HttpSettings("https://second.example"), Secret("second"))
+    assert (usual.http, secrets(usual)) == (HttpSettings("https://far.example/v1"), [Secret(KEY)])
+    assert (second.http, secrets(second)) == (HttpSettings("https://second.example"), [Secret("second")])
+    assert (usual.upstream.queue.concurrency, second.upstream.queue.concurrency) == (2, 64)
 
 
 @pytest.mark.usefixtures("key")
@@ -320,10 +378,10 @@ def test_a_vendors_key_goes_to_no_other_host_because_a_line_was_left_out(tmp_pat
     assert line.startswith("providers.second.api_key: is required beside base_url; ")
 
     (relayed,) = read(tmp_path, f"[providers.far]\n{elsewhere}").providers
-    assert relayed.key == Secret(KEY)
+    assert secrets(relayed) == [Secret(KEY)]
 
 
 @pytest.mark.usefixtures("key")
 def test_an_alias_may_mean_a_provider_whose_key_is_in_the_environment(tmp_path: Path) -> None:
     """It is configured like any other."""
-    assert read(tmp_path, "[aliases]\ndraft = 'far/best'").aliases == {"draft": "far/best"}
+    assert read(tmp_path, "[aliases]\ndraft = 'far/best'").aliases == {"draft": ("far/best",)}

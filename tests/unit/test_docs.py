@@ -11,11 +11,12 @@ import pytest
 from imagegen_server import cli, config
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
-from imagegen_server.generation import admission, engine, runner
+from imagegen_server.generation import admission, engine, opening, runner
+from imagegen_server.generation.fair_queue import QueueSettings
 from imagegen_server.http import allocator, transport
 from imagegen_server.rpc import server as rpc_server
 from imagegen_server.rpc.status import CODES
-from imagegen_server.store import memory
+from imagegen_server.store import room
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -58,10 +59,10 @@ def test_the_numbers_of_the_operations_page_are_those_of_the_code() -> None:
     assert f"after {quiet + answer} to {2 * quiet + answer} s" in text
     assert f"takes nothing for {rpc_server.SLOW_READER_SECONDS:g} s" in text
     assert f"`server.max_calls` | {admission._RETRY_SECONDS:g} s" in text
-    assert f"`store.max_bytes` | {memory._BUSY_RETRY_SECONDS:g} s" in text
+    assert f"`store.max_bytes` | {room._BUSY_RETRY_SECONDS:g} s" in text
     assert f"{admission._UNKNOWN_IMAGE_BYTES // 2**20} MiB if the size is not known" in text
     assert f"at least {admission._SMALLEST_ESTIMATE // 2**10} KiB and at most {MAX_IMAGE_BYTES // 2**20} MiB" in text
-    assert f"less than {engine.SHORTEST_DEADLINE_SECONDS:g} s left" in text
+    assert f"less than {opening.SHORTEST_DEADLINE_SECONDS:g} s left" in text
     assert f"ends {engine.ANSWER_SECONDS:g} s before" in text
     assert f"has {runner.STOP_GRACE_SECONDS:g} s to let go" in text
     assert f"at most `drain` ({config.ServerTable().drain:g} s)" in text
@@ -72,7 +73,8 @@ def test_the_numbers_of_outgoing_connections_are_those_of_the_code() -> None:
     text = sentences("operations.md")
     settings = transport.HttpSettings("https://provider.example")
 
-    assert f"At most `concurrency` ({settings.concurrency}) requests" in text
+    assert f"At most `concurrency` ({QueueSettings().concurrency}) requests" in text
+    assert f"At most `queue` ({QueueSettings().queue}) more wait" in text
     assert f"must stand within {settings.connect_timeout:g} s" in text
     assert f"idle connection is closed after {transport._KEEPALIVE:g} s" in text
     assert f"up to {dict(allocator._SETTINGS)[allocator._TRIM_THRESHOLD] // 2**20} MiB that were needed once" in text

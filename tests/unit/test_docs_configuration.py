@@ -9,34 +9,52 @@ from typing import Any
 
 import pytest
 from imagegen_server import cli, config
+from imagegen_server.config.fetching import FetchTable
 from imagegen_server.config.keys import _COMMAND_SECONDS, KeyReference
 from imagegen_server.config.loading import _File
 from imagegen_server.config.prices import PriceTable
-from imagegen_server.config.providers import ProviderTable, RemoteTable
+from imagegen_server.config.providers import ProviderTable, RemoteTable, RetryTable
+from imagegen_server.generation.middleware_types import MiddlewareType
+from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.providers.base import ProviderType
 from imagegen_server.providers.openai import PROVIDER as OPENAI
 from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
+from imagegen_server.store.persist import MIDDLEWARE as PERSIST
+from imagegen_server.telemetry.generation_log import MIDDLEWARE as LOG
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TYPES: Mapping[str, ProviderType[Any]] = {"openai": OPENAI, "sandbox": SANDBOX}
+MIDDLEWARE: Mapping[str, MiddlewareType[Any]] = {"log": LOG, "persist": PERSIST}
 REMOTE = "Providers reached by HTTP"
+RETRY = "[providers.NAME.retry]"
 TABLES: Mapping[str, Mapping[str, object]] = {
     "[server]": dict(config.ServerTable()),
     "[store]": dict(config.StoreTable()),
+    "[fetch]": dict(FetchTable()),
     "[providers.NAME]": dict(ProviderTable()),
+    RETRY: dict(RetryTable()),
     REMOTE: dict(RemoteTable()),
     'type = "openai"': {item.name: item.default for item in fields(OPENAI.settings)},
     'type = "sandbox"': {item.name: item.default for item in fields(SANDBOX.settings)},
 }
-PATHS = {"[server]": "server", "[store]": "store"}
+PATHS = {"[server]": "server", "[store]": "store", "[fetch]": "fetch"}
 PROVIDERS = {
     "[providers.NAME]": "sandbox",
+    RETRY: "sandbox.retry",
     REMOTE: "openai",
     'type = "openai"': "openai",
     'type = "sandbox"': "sandbox",
 }
-"""The provider that a test sets up to look at what a heading describes."""
-IN_WORDS = {"type": "the table's name", "base_url": "that of the type", "api_key": "the type's variable"}
+"""The provider that a test sets up to look at what a heading describes, or a table of that provider."""
+FILES = ("tls", "tokens")
+"""Tables that name files, which are not there by default."""
+IN_WORDS = dict.fromkeys(FILES, "none") | {
+    "type": "the table's name",
+    "requests_per_minute": "no limit",
+    "retry": "see below",
+    "base_url": "that of the type",
+    "api_key": "the type's variable",
+}
 """Defaults that the page does not write as values."""
 
 
@@ -80,12 +98,22 @@ def provider_of(loaded: config.Config, name: str) -> config.ProviderConfig:
 
 def table_of(loaded: config.Config, heading: str) -> Mapping[str, object]:
     """Find in a loaded configuration what a heading of configuration.md describes, but for defaults in words."""
+    if heading == "[fetch]":
+        return {"allow": loaded.fetch.allow, "timeout": loaded.fetch.max_seconds}
     if heading in PATHS:
-        return dict(getattr(loaded, PATHS[heading]))
-    provider = provider_of(loaded, PROVIDERS[heading])
-    known = {"timeout": provider.timeout} if heading == "[providers.NAME]" else {}
-    held_by = provider.http if heading == REMOTE else provider.settings
-    return {key: known[key] if key in known else getattr(held_by, key) for key in values(heading)}
+        return {key: getattr(getattr(loaded, PATHS[heading]), key) for key in values(heading)}
+    provider = provider_of(loaded, provider_name(heading))
+    held_by = {
+        "[providers.NAME]": (provider, provider.upstream.queue),
+        RETRY: (provider.upstream.retry,),
+        REMOTE: (provider.http, provider.upstream),
+    }.get(heading, (provider.settings,))
+    return {key: next(getattr(one, key) for one in held_by if hasattr(one, key)) for key in values(heading)}
+
+
+def provider_name(heading: str) -> str:
+    """Name the provider that is set up to look at what a heading describes; empty where none is needed."""
+    return PROVIDERS.get(heading, "").partition(".")[0]
 
 
 def defaults(heading: str) -> Mapping[str, object]:
@@ -101,8 +129,8 @@ def test_the_configuration_page_names_every_key_and_no_other(heading: str) -> No
 
 def test_the_configuration_page_names_every_table() -> None:
     """The sections of the file are those of the page."""
-    assert set(_File.model_fields) == {"server", "store", "providers", "aliases", "prices"}
-    for heading in ("[server]", "[store]", "[providers.NAME]", "[aliases]", "[prices]"):
+    assert set(_File.model_fields) == {"server", "store", "fetch", "providers", "aliases", "prices", "middleware"}
+    for heading in ("[server]", "[store]", "[fetch]", "[providers.NAME]", "[aliases]", "[prices]", "[middleware.NAME]"):
         assert f"\n## {heading}\n" in PAGE.read_text()
 
 
@@ -130,8 +158,9 @@ def test_the_defaults_in_words_are_true() -> None:
     assert f"`base_url` is `{provider.http.base_url}` by default" in section('type = "openai"')
     assert OPENAI.remote is not None
     assert f"`{OPENAI.remote.key_env}`" in section('type = "openai"')
-    assert provider.key is not None
-    assert provider.key.reveal() == "sk-test"
+    assert [key.secret.reveal() for key in provider.upstream.keys] == ["sk-test"]
+    assert provider.upstream.queue.requests_per_minute is None
+    assert provider.upstream.retry == RetrySettings()
 
 
 def test_the_page_names_the_providers_that_need_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +180,8 @@ def test_the_configuration_page_names_every_form_of_a_key() -> None:
     """The three references, and how long a command may take."""
     forms = re.findall(r"^\| `\{(\w+) = ", section(REMOTE), re.MULTILINE)
 
-    assert forms == list(KeyReference.model_fields)
+    assert forms == [field for field in KeyReference.model_fields if field != "weight"]
+    assert "an optional `weight`" in section(REMOTE)
     assert f"within {_COMMAND_SECONDS:g} s" in section(REMOTE)
 
 
@@ -174,10 +204,18 @@ def test_the_prices_of_the_page_load_from_the_environment(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("heading", TABLES)
 def test_the_environment_names_are_true(heading: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variable of the page sets its key, with the default's value written without quotes."""
-    words = {"type": "sandbox", "base_url": "https://api.openai.com/v1", "api_key": '{"env": "OPENAI_API_KEY"}'}
+    words = {
+        "type": "sandbox",
+        "requests_per_minute": "60",
+        "retry": '{"max_attempts": 2}',
+        "base_url": "https://api.openai.com/v1",
+        "api_key": '{"env": "OPENAI_API_KEY"}',
+    }
     for key, (variable, default) in rows(heading).items():
+        if key in FILES:
+            continue
         value = default.strip('"') if key in values(heading) else words[key]
-        monkeypatch.setenv(variable.replace("__NAME__", f"__{PROVIDERS.get(heading, '').upper()}__"), value)
+        monkeypatch.setenv(variable.replace("__NAME__", f"__{provider_name(heading).upper()}__"), value)
 
     assert table_of(config.load_config(TYPES), heading) == defaults(heading)
 
@@ -188,7 +226,7 @@ def test_the_environment_names_are_those_of_the_keys(heading: str, monkeypatch: 
     for key, (variable, _) in rows(heading).items():
         table = PATHS.get(heading) or f"providers.{PROVIDERS[heading]}"
         with monkeypatch.context() as patch:
-            patch.setenv(variable.replace("__NAME__", f"__{PROVIDERS.get(heading, '').upper()}__"), "[[3]]")
+            patch.setenv(variable.replace("__NAME__", f"__{provider_name(heading).upper()}__"), "[[3]]")
             with pytest.raises(config.ConfigError, match=re.escape(f"{table}.{key}")):
                 config.load_config(TYPES)
 
@@ -215,22 +253,27 @@ def test_the_environment_wins_over_the_file(
 
 
 def test_the_example_is_complete_and_right(tmp_path: Path) -> None:
-    """It has every key of [server], [store], openai and the sandbox, at the default, and loads."""
+    """It has every key of [server], [store], [fetch], openai and the sandbox, at the default, and loads."""
     given = tomllib.loads(example())
     file = tmp_path / "imagegen.toml"
     file.write_text(example())
 
-    loaded = config.load_config(TYPES, path=file)
+    loaded = config.load_config(TYPES, path=file, middleware=MIDDLEWARE)
 
-    assert list(given["server"]) == list(TABLES["[server]"])
+    assert list(given["server"]) == [key for key in TABLES["[server]"] if key not in FILES]
     assert list(given["store"]) == list(TABLES["[store]"])
-    assert list(given["providers"]["openai"]) == ["timeout", *TABLES[REMOTE], *TABLES['type = "openai"']]
-    assert list(given["providers"]["sandbox"]) == ["timeout", *TABLES['type = "sandbox"']]
+    assert list(given["fetch"]) == list(TABLES["[fetch]"])
+    shared = [key for key in TABLES["[providers.NAME]"] if key not in {"type", "requests_per_minute"}]
+    assert list(given["providers"]["openai"]) == [*shared, *TABLES[REMOTE], *TABLES['type = "openai"']]
+    assert list(given["providers"]["openai"]["retry"]) == list(TABLES[RETRY])
+    assert list(given["providers"]["sandbox"]) == [*shared[:-1], *TABLES['type = "sandbox"']]
     assert loaded.server == config.ServerTable()
     assert loaded.store == config.StoreTable()
+    assert loaded.fetch == config.load_config(TYPES).fetch
     by_default = config.load_config(TYPES)
     for name in TYPES:
         assert provider_of(loaded, name) == provider_of(by_default, name)
+    assert [(one.name, one.type.name) for one in loaded.middleware] == [("log", "log"), ("persist", "persist")]
     assert loaded.aliases
     assert {key for price in given["prices"].values() for key in price} == set(PriceTable.model_fields)
 
@@ -240,5 +283,5 @@ def test_the_output_of_check_config_is_that_of_the_example(tmp_path: Path, capsy
     file = tmp_path / "imagegen.toml"
     file.write_text(example())
 
-    assert cli._show_config(config.load_config(TYPES, path=file)) == 0
+    assert cli._show_config(config.load_config(TYPES, path=file, middleware=MIDDLEWARE)) == 0
     assert f"imagegen.toml\n{capsys.readouterr().out}```" in PAGE.read_text()

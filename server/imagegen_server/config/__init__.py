@@ -1,7 +1,17 @@
 """Settings, read once: a TOML file, then the environment over it."""
 
 from .loading import Config, ServerTable, StoreTable, is_loopback, load_config
+from .middleware import MiddlewareConfig
 from .providers import ProviderConfig
 from .values import ConfigError
 
-__all__ = ["Config", "ConfigError", "ProviderConfig", "ServerTable", "StoreTable", "is_loopback", "load_config"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "MiddlewareConfig",
+    "ProviderConfig",
+    "ServerTable",
+    "StoreTable",
+    "is_loopback",
+    "load_config",
+]

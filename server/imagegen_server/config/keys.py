@@ -2,25 +2,31 @@
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from imagegen_server.domain.secret import Secret
+from imagegen_server.generation.keys import KeyStrategy, ProviderKey
 
-from .values import ConfigError, Table
+from .values import ConfigError, Table, explain
 
 _COMMAND_SECONDS = 30.0
 FORMS = '{env = "NAME"}, {file = "PATH"} or {command = ["PROGRAM", "ARGUMENT"]}'
 
 
 class KeyReference(Table):
-    """Where a key is: exactly one of an environment variable, a file, or a command that prints it."""
+    """Where a key is: exactly one of an environment variable, a file, or a command that prints it.
+
+    `weight`: how often it is used, compared with the others of its provider.
+    """
 
     env: str | None = None
     file: Path | None = None
     command: Annotated[list[str], Field(min_length=1)] | None = None
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -54,6 +60,47 @@ class KeyReference(Table):
         if not (text.isascii() and text.isprintable()):
             raise ConfigError(f"{key}: {where} holds more than one line, or characters that no key has")
         return Secret(text)
+
+
+def fetch_keys(api_key: object, key: str, strategy: KeyStrategy) -> tuple[ProviderKey, ...]:
+    """Fetch the keys to which one reference or a list of them leads. `key` is the setting's name, for errors.
+
+    :raises ConfigError: naming every reference that is wrong
+    """
+    if api_key == []:
+        raise ConfigError(f"{key}: must be {FORMS}, or a list of at least one of them")
+    fetched: dict[Secret, ProviderKey] = {}
+    wrong = []
+    for name, given in _named(api_key, key):
+        try:
+            one = _fetch_key(given, name, strategy)
+        except ConfigError as problem:
+            wrong.append(str(problem))
+        else:
+            if one.secret in fetched:
+                wrong.append(f"{name}: is the same key as one before it")
+            fetched[one.secret] = one
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return tuple(fetched.values())
+
+
+def _named(api_key: object, key: str) -> list[tuple[str, object]]:
+    if isinstance(api_key, list):
+        return [(f"{key}.{number}", given) for number, given in enumerate(api_key)]
+    return [(key, api_key)]
+
+
+def _fetch_key(given: object, key: str, strategy: KeyStrategy) -> ProviderKey:
+    try:
+        reference = KeyReference.model_validate(given)
+    except ValidationError as problem:
+        raise ConfigError(explain(problem, key)) from None
+    if "weight" in reference.model_fields_set and strategy != "weighted":
+        raise ConfigError(f'{key}.weight: has no effect without key_strategy = "weighted"')
+    # What is in the environment of a process does not change while it runs.
+    reload = None if reference.env is not None else partial(reference.read, key)
+    return ProviderKey(reference.read(key), reference.weight, reload)
 
 
 def _name(variable: str) -> str:

@@ -3,19 +3,25 @@
 import dataclasses
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from imagegen_server.generation.middleware_types import MiddlewareType
 from imagegen_server.generation.prices import Price
+from imagegen_server.http.guarded_fetch import FetchSettings
 from imagegen_server.providers.base import ProviderType
 
+from .callers import TokensTable
+from .fetching import FetchTable
+from .middleware import MiddlewareConfig, MiddlewareTable, middleware_configs
 from .prices import PriceTable
 from .providers import ProviderConfig, ProviderTable, implicit_tables, provider_config
+from .tls import TlsTable
 from .values import ConfigError, Seconds, Table, explain
 
 _LARGEST_PORT = 65535
@@ -33,6 +39,8 @@ class ServerTable(Table):
     max_calls: Annotated[int, Field(gt=0)] = 1000
     drain: Seconds = 30.0
     allow_insecure: bool = False
+    tls: TlsTable | None = None
+    tokens: TokensTable | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -41,7 +49,16 @@ class StoreTable(Table):
 
     url: Literal["memory://"] = "memory://"
     ttl: Seconds = 15 * 60.0
+    request_ttl: Seconds = 24 * 60 * 60.0
     max_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(512 * 1024 * 1024)
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Models = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""One "provider/model", or a list of them."""
 
 
 class _File(BaseSettings):
@@ -49,9 +66,11 @@ class _File(BaseSettings):
 
     server: ServerTable = ServerTable()
     store: StoreTable = StoreTable()
+    fetch: FetchTable = FetchTable()
     providers: dict[str, ProviderTable] = {}
-    aliases: dict[str, str] = {}
+    aliases: dict[str, Models] = {}
     prices: dict[str, PriceTable] = {}
+    middleware: dict[str, MiddlewareTable] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -73,21 +92,26 @@ class Config:
     server: ServerTable
     store: StoreTable
     providers: tuple[ProviderConfig, ...]
-    aliases: Mapping[str, str]
+    aliases: Mapping[str, Sequence[str]]
+    """What each stands for: "provider/model", in the order in which they are tried."""
     prices: Mapping[str, Price] = dataclasses.field(default_factory=dict)
     """By "provider/model"."""
+    middleware: tuple[MiddlewareConfig, ...] = ()
+    """In the order in which it is run."""
+    fetch: FetchSettings = dataclasses.field(default_factory=FetchSettings)
 
 
 def load_config(
     types: Mapping[str, ProviderType[Any]],
     *,
     path: Path | None = None,
+    middleware: Mapping[str, MiddlewareType[Any]] | None = None,
     listen: str | None = None,
     allow_insecure: bool = False,
 ) -> Config:
     """Read the file and the environment, and check all of it.
 
-    `listen` and `allow_insecure` are what the command line says.
+    `types` and `middleware` are what is installed; `listen` and `allow_insecure` are what the command line says.
 
     :raises ConfigError: naming every key that is wrong
     """
@@ -102,14 +126,20 @@ def load_config(
     server = read.server.model_copy(update={"listen": listen}) if listen else read.server
     _check_address(server.listen)
     _require_safe_address(server, said_again=allow_insecure)
+    wrong = list(_wrong_files(server))
     implicit = implicit_tables(types, loopback=is_loopback(server.listen))
     tables = dict(read.providers) | {name: table for name, table in implicit.items() if name not in read.providers}
-    providers, wrong = [], []
+    providers = []
     for name, table in tables.items():
         try:
             providers.append(provider_config(name, table, types))
         except ConfigError as problem:
             wrong.append(str(problem))
+    chain: tuple[MiddlewareConfig, ...] = ()
+    try:
+        chain = middleware_configs(read.middleware, middleware or {})
+    except ConfigError as problem:
+        wrong.append(str(problem))
     wrong += _wrong_aliases(read.aliases, set(tables))
     wrong += _wrong_prices(read.prices, set(tables))
     if wrong:
@@ -120,6 +150,8 @@ def load_config(
         providers=tuple(providers),
         aliases=read.aliases,
         prices={model: table.price() for model, table in read.prices.items()},
+        middleware=chain,
+        fetch=read.fetch.settings(),
     )
 
 
@@ -164,23 +196,43 @@ def _refuse_unknown_environment() -> None:
 
 
 def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
-    if is_loopback(server.listen) or (server.allow_insecure and said_again):
+    authenticates = server.tokens is not None or (server.tls is not None and server.tls.client_ca is not None)
+    if is_loopback(server.listen) or (server.tls and authenticates) or (server.allow_insecure and said_again):
         return
+    if server.tls:
+        lack = "would serve anybody; set server.tls.client_ca, server.tokens or both"
+    elif server.tokens:
+        lack = "would take tokens in clear text; set server.tls"
+    else:
+        lack = "has neither TLS nor authentication; set server.tls, and server.tls.client_ca or server.tokens"
     raise ConfigError(
-        f"server.listen: {server.listen} can be reached from other machines, and this server has neither TLS nor "
-        "authentication; listen on 127.0.0.1, or say it twice: server.allow_insecure = true and --allow-insecure"
+        f"server.listen: {server.listen} can be reached from other machines, and this server {lack}; or listen on "
+        "127.0.0.1, or say it twice: server.allow_insecure = true and --allow-insecure"
     )
 
 
-def _wrong_aliases(aliases: Mapping[str, str], providers: set[str]) -> Iterator[str]:
-    for alias, target in aliases.items():
-        provider, slash, model = target.partition("/")
+def _wrong_files(server: ServerTable) -> Iterator[str]:
+    for table in (server.tls, server.tokens):
+        try:
+            if table:
+                table.read()
+        except ConfigError as problem:
+            yield str(problem)
+
+
+def _wrong_aliases(aliases: Mapping[str, Sequence[str]], providers: set[str]) -> Iterator[str]:
+    for alias, targets in aliases.items():
         if "/" in alias or not alias:
             yield f"aliases.{alias}: an alias is a word without a slash"
-        elif not slash or not model:
-            yield f"aliases.{alias}: {target!r} is not of the form provider/model"
-        elif provider not in providers:
-            yield f"aliases.{alias}: {_not_configured(provider, providers)}"
+            continue
+        if not targets or len(set(targets)) < len(targets):
+            yield f"aliases.{alias}: must name at least one model, and none twice"
+        for target in targets:
+            provider, slash, model = target.partition("/")
+            if not slash or not model:
+                yield f"aliases.{alias}: {target!r} is not of the form provider/model"
+            elif provider not in providers:
+                yield f"aliases.{alias}: {_not_configured(provider, providers)}"
 
 
 def _wrong_prices(prices: Mapping[str, PriceTable], providers: set[str]) -> Iterator[str]:

@@ -7,12 +7,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from imagegen_server.domain.secret import Secret
+from imagegen_server.generation.fair_queue import QueueSettings
+from imagegen_server.generation.keys import KeyStrategy, ProviderKey
+from imagegen_server.generation.retry import RetrySettings, StrategyName
+from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.transport import HttpSettings, open_transport
 from imagegen_server.providers.base import ProviderType, Remote
 
-from .keys import FORMS, KeyReference
+from .keys import FORMS, fetch_keys
 from .values import ConfigError, Seconds, Table, explain
+
+
+class RetryTable(Table):
+    """When a request is repeated."""
+
+    strategy: StrategyName = "exponential"
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    base_delay: Seconds = 1.0
+    max_delay: Seconds = 30.0
+    ambiguous: bool = False
+    capacity: Annotated[int, Field(gt=0)] = 10
+    per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class ProviderTable(Table):
@@ -22,15 +37,29 @@ class ProviderTable(Table):
 
     type: str = ""
     timeout: Seconds = 600.0
+    concurrency: Annotated[int, Field(gt=0)] = 64
+    queue: Annotated[int, Field(ge=0)] = 1000
+    requests_per_minute: Annotated[int, Field(gt=0)] | None = None
+    retry: RetryTable = RetryTable()
+
+    def upstream(self, keys: tuple[ProviderKey, ...], key_strategy: KeyStrategy) -> UpstreamSettings:
+        """Put together when, how often and with which key the provider is asked."""
+        return UpstreamSettings(
+            keys=keys,
+            key_strategy=key_strategy,
+            retry=RetrySettings(**dict(self.retry)),
+            queue=QueueSettings(self.concurrency, self.queue, self.requests_per_minute),
+        )
 
 
 class RemoteTable(Table):
     """What every provider has that is reached by HTTP."""
 
     base_url: str = ""
-    api_key: KeyReference | None = None
+    api_key: object = None
+    """A KeyReference, or a list of them."""
+    key_strategy: KeyStrategy = "round_robin"
     headers: dict[str, str] = Field(default_factory=dict)
-    concurrency: Annotated[int, Field(gt=0)] = 64
     proxy: str = ""
     ca: str = ""
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
@@ -40,7 +69,7 @@ class RemoteTable(Table):
 class ProviderConfig:
     """One provider to set up. `settings` is of the type that its ProviderType names; `timeout` in seconds.
 
-    `http` and `key` are None for a provider that is not reached by HTTP, or needs no key.
+    `http` is None for a provider that is not reached by HTTP.
     """
 
     name: str
@@ -48,7 +77,7 @@ class ProviderConfig:
     settings: object
     timeout: float
     http: HttpSettings | None = None
-    key: Secret | None = None
+    upstream: UpstreamSettings = dataclasses.field(default_factory=UpstreamSettings)
 
 
 def implicit_tables(types: Mapping[str, ProviderType[Any]], *, loopback: bool) -> dict[str, ProviderTable]:
@@ -78,41 +107,47 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     shared = set(RemoteTable.model_fields) if kind.remote else set()
     known = ", ".join(sorted(own | shared | set(ProviderTable.model_fields)))
     wrong = [f"{key}.{extra}: is no such key; there are {known}" for extra in sorted(set(given) - own - shared)]
-    settings, http, secret = None, None, None
+    settings, http, remote = None, None, RemoteTable()
+    api_keys: tuple[ProviderKey, ...] = ()
     try:
         settings = TypeAdapter(kind.settings).validate_python({item: given[item] for item in given if item in own})
     except ValidationError as problem:
         wrong.append(explain(problem, key))
     if kind.remote:
         try:
-            http, secret = _remote(key, {item: given[item] for item in given if item in shared}, kind)
+            remote = _remote_table(key, {item: given[item] for item in given if item in shared})
+            http, api_keys = _remote(key, remote, kind)
         except ConfigError as problem:
             wrong.append(str(problem))
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return ProviderConfig(name, kind, settings, table.timeout, http, secret)
+    return ProviderConfig(name, kind, settings, table.timeout, http, table.upstream(api_keys, remote.key_strategy))
+
+
+def _remote_table(key: str, given: Mapping[str, object]) -> RemoteTable:
+    try:
+        return RemoteTable.model_validate(given)
+    except ValidationError as problem:
+        raise ConfigError(explain(problem, key)) from None
 
 
 def _remote(
-    key: str, given: Mapping[str, object], kind: ProviderType[Any]
-) -> tuple[HttpSettings | None, Secret | None]:
+    key: str, table: RemoteTable, kind: ProviderType[Any]
+) -> tuple[HttpSettings | None, tuple[ProviderKey, ...]]:
     assert kind.remote is not None
-    try:
-        table = RemoteTable.model_validate(given)
-    except ValidationError as problem:
-        raise ConfigError(explain(problem, key)) from None
-    http, secret, wrong = None, None, []
+    http, wrong = None, []
+    api_keys: tuple[ProviderKey, ...] = ()
     try:
         http = _http(key, table, kind.remote)
     except ConfigError as problem:
         wrong.append(str(problem))
     try:
-        secret = _key(key, table, kind)
+        api_keys = _keys(key, table, kind)
     except ConfigError as problem:
         wrong.append(str(problem))
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return http, secret
+    return http, api_keys
 
 
 def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
@@ -123,7 +158,6 @@ def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
         settings = HttpSettings(
             base_url=base_url,
             headers=table.headers,
-            concurrency=table.concurrency,
             proxy=table.proxy,
             ca=table.ca,
             engine=table.engine,
@@ -135,17 +169,17 @@ def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
     return settings
 
 
-def _key(key: str, table: RemoteTable, kind: ProviderType[Any]) -> Secret | None:
-    if table.api_key:
-        return table.api_key.read(f"{key}.api_key")
+def _keys(key: str, table: RemoteTable, kind: ProviderType[Any]) -> tuple[ProviderKey, ...]:
+    if table.api_key is not None:
+        return fetch_keys(table.api_key, f"{key}.api_key", table.key_strategy)
     remote = kind.remote
     assert remote is not None
     if table.base_url and key != f"providers.{kind.name}" and remote.key_required:
         # The vendor's key must not go to another host because somebody left a line out.
         raise ConfigError(f"{key}.api_key: is required beside base_url; say where it is: {FORMS}")
     if remote.key_env and os.environ.get(remote.key_env, "").strip():
-        return KeyReference(env=remote.key_env).read(f"{key}.api_key")
+        return fetch_keys({"env": remote.key_env}, f"{key}.api_key", table.key_strategy)
     if not remote.key_required:
-        return None
+        return ()
     where = f"set {remote.key_env}, or say where it is" if remote.key_env else "say where it is"
     raise ConfigError(f"{key}.api_key: is required; {where}: {FORMS}")

@@ -10,7 +10,7 @@ _YEAR = 366 * 24 * 60 * 60
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """The configuration is wrong. The message names every wrong key."""
 
 

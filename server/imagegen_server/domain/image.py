@@ -30,3 +30,7 @@ class InputImage:
     data: bytes
     facts: ImageFacts
     metadata: Mapping[str, JsonObject] = field(default_factory=dict)
+
+
+UNREADABLE = InputImage(b"", ImageFacts(UNRECOGNISED, None, None, alpha=False))
+"""Stands in the place of an input that is not there, or not yet."""

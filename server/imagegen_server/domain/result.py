@@ -86,13 +86,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """Facts of a finished image whose bytes lie in the store under `image_id` until `expire_time`."""
+    """Facts of an image whose bytes lie in the store under `image_id` until `expire_time`.
+
+    `metadata` is what the provider that made it said of it, by provider name, for a later edit.
+    """
 
     image_id: str
     expire_time: datetime
     facts: ImageFacts
     size_bytes: int
     sha256: str
+    metadata: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What is asked for: portable options, and the task that a provider gets."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from .image import InputImage
@@ -71,7 +72,7 @@ class Task:
     options: Options
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
-    params: JsonObject = field(default_factory=dict)
+    params: JsonObject = dataclasses.field(default_factory=dict)
     usual_size: PixelSize | None = None
 
     @property
@@ -86,11 +87,36 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryWish:
+    """What may be done again or elsewhere, as the proto message RetryPolicy says it."""
+
+    fallback_models: tuple[str, ...] = ()
+    retry_ambiguous: bool = False
+    fallback_on_content_filtered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """An input image whose bytes are elsewhere: at a URL, or in the store. Exactly one of `url` and `image_id` is set.
+
+    `field` is its path in the request ("input.images[1]", "input.mask"); `position` counts the input images from 0,
+    None = the mask. `metadata` as in InputImage.
+    """
+
+    field: str
+    position: int | None
+    url: str = ""
+    image_id: str = ""
+    metadata: Mapping[str, JsonObject] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What a caller asked for, before it is held against a model.
 
     `model` as the caller wrote it; `params` by provider name or type. `preview_default` is what an unset
     options.preview_count means in the form that was called; without `previews_shown` that form can show none.
+    `references` are the inputs that must be fetched first: an empty image stands in their place until then.
     """
 
     operation: Operation
@@ -99,10 +125,12 @@ class Wish:
     options: Options
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
-    params: Mapping[str, JsonObject] = field(default_factory=dict)
+    params: Mapping[str, JsonObject] = dataclasses.field(default_factory=dict)
     strict: bool = False
     preview_default: int = 0
     previews_shown: bool = True
+    retry: RetryWish = RetryWish()
+    references: tuple[ImageReference, ...] = ()
 
     @property
     def input_bytes(self) -> int:

@@ -29,6 +29,11 @@ class Ticket:
         self._size = size
         self._released = False
 
+    @property
+    def released(self) -> bool:
+        """The call counts no more."""
+        return self._released
+
     def grow(self, size: int) -> None:
         """Count `size` more bytes that are still to come.
 

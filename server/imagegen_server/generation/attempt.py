@@ -20,6 +20,11 @@ class AttemptRecord:
         self._accepted = False
         self._delivered = False
 
+    @property
+    def accepted(self) -> bool:
+        """The provider has taken the task on."""
+        return self._accepted
+
     def accept(self, provider_request_id: str = "") -> None:
         """Note that the provider has taken the task on."""
         self._accepted = True
@@ -56,6 +61,9 @@ class AttemptRecord:
         if error is None or self._accepted:
             return AttemptOutcome.ACCEPTED
         if error.reason is Reason.NETWORK_ERROR and not error.sent:
+            return AttemptOutcome.NOT_SENT
+        if error.reason is Reason.SERVER_BUSY and error.http_status is None:
+            # Our own queue did not let it out.
             return AttemptOutcome.NOT_SENT
         return AttemptOutcome.REJECTED if error.billed is Billed.NO else AttemptOutcome.AMBIGUOUS
 

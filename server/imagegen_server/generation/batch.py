@@ -1,43 +1,29 @@
-"""One provider request of a generation: what comes of it, written into the log as it comes."""
+"""The images of one provider request, asked for again where that is right."""
 
 import asyncio
-import hashlib
+import itertools
 import math
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing
-from dataclasses import replace
-from typing import Any
 
 import structlog
 
-from imagegen_server.domain.errors import Failure, ImageError, Reason
-from imagegen_server.domain.events import (
-    Complete,
-    Failed,
-    ImageFailed,
-    ImageFinished,
-    Preview,
-    PreviewShown,
-    Progress,
-    ProviderEvent,
-    Report,
-)
-from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFacts
-from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.errors import Billed, Failure, ImageError, Reason
+from imagegen_server.domain.events import Phase, Progress, Report
 from imagegen_server.domain.result import Attempt, GeneratedImage
+from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
-from imagegen_server.images.facts import is_truncated, read_facts
 from imagegen_server.providers.base import Call
 
-from .admission import estimate_image_bytes
+from .arrivals import Arrivals
 from .attempt import AttemptRecord
 from .faults import describe_fault, forget_frames
-from .generation import Generation
-from .intake import clean_metadata, clean_report, clean_text, clean_whole
-from .store import ImageStore
+from .keys import ChosenKey
+from .plan import Candidate
+from .run import Run
 
-_HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
+SETTLE_SECONDS = 0.1
+"""How long a provider that is told to stop may take before its readers are told without it."""
 
 _logger = structlog.get_logger("imagegen.generation")
 
@@ -45,46 +31,181 @@ _logger = structlog.get_logger("imagegen.generation")
 class Batch:
     """One provider request and what came of it. `run` raises nothing, so that every image gets its end."""
 
-    def __init__(self, generation: Generation, first_index: int, task: Task, store: ImageStore) -> None:
-        """Prepare the request for the images from `first_index` on."""
-        self._generation = generation
-        self._first_index = first_index
+    def __init__(self, run: Run, candidate: Candidate, first_index: int, task: Task, *, last_resort: bool) -> None:
+        """Prepare the request for the images from `first_index` on.
+
+        Unless it is the `last_resort`, what went wrong is held back until `settle`: another model may be tried.
+        """
+        self._run = run
+        self._generation = run.generation
+        self._candidate = candidate
+        self._entry = candidate.entry
+        self._upstream = run.tools.upstreams[candidate.entry.name]
         self._task = task
-        self._store = store
-        self._entry = generation.plan.entry
-        self._outstanding = set(range(task.count))
-        self._previews: dict[int, int] = {}
-        self._record = AttemptRecord(self._entry.name, generation.plan.model)
-        self._called = False
+        self._last_resort = last_resort
+        self._arrivals = Arrivals(run, candidate, first_index, task)
+        self._record: AttemptRecord | None = None
+        """Of the attempt that runs."""
         self._ended = False
-        self.images: list[GeneratedImage] = []
-        self.failures: list[Failure] = []
+        self._queued = False
+        self.error: ImageError | None = None
+        """What ended it before every image had come."""
         self.attempts: list[Attempt] = []
-        self.report = Report()
+
+    @property
+    def shown(self) -> bool:
+        """Something of it is in the log that nobody can take back."""
+        return self._arrivals.shown
+
+    @property
+    def arriving(self) -> bool:
+        """A finished image has come and is not in the log yet."""
+        return self._arrivals.arriving > 0
+
+    @property
+    def images(self) -> list[GeneratedImage]:
+        """Those that have come."""
+        return self._arrivals.images
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Those that will not come, as far as it is settled."""
+        return self._arrivals.failures
+
+    @property
+    def report(self) -> Report:
+        """What the provider said of the whole answer."""
+        return self._arrivals.report
+
+    def forget_report(self) -> None:
+        """Do without what the provider said of the whole answer."""
+        self._arrivals.report = Report()
 
     async def run(self) -> None:
-        """Call the provider and take in what it yields."""
-        self._called = True
-        error: ImageError | None = None
-        limit = asyncio.timeout(self._entry.timeout)
+        """Call the provider, again where that is right, and take in what it yields."""
+        error: ImageError | None
         try:
-            async with limit, aclosing(self._entry.provider.run(self._task, self._call())) as events:
-                async for event in events:
-                    await self._take(event)
-            if self._outstanding:
-                error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
-        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
-            error = self._failure(raised, late=limit.expired())
+            error = await self._attempts()
+        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - a bug must not take the server along
+            error = self._failure(raised, late=False)
             forget_frames(raised)
         self._end(error)
 
     def break_off(self) -> None:
-        """Give every image that has none its end, although the request runs on. Nothing is taken in after this."""
+        """Give it its end, although a request may run on. Nothing is taken in after this."""
         if not self._ended:
             self._end(self._generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "the generation broke off"))
 
+    def settle(self) -> None:
+        """Give every image that has none its end."""
+        if self.error is not None:
+            self._arrivals.fail_rest(self.error)
+
+    async def _attempts(self) -> ImageError | None:
+        """Ask until the images are there, or until asking again would be wrong; tells what ended the last attempt."""
+        keys = self._upstream.keys
+        tried: list[ChosenKey] = []
+        for number in itertools.count(1):
+            if (ahead := self._upstream.retry.before_request()) > 0:
+                await asyncio.sleep(ahead)
+            key, error = await self._ask(number, tried)
+            if keys is not None and key is not None:
+                if error is None:
+                    keys.note_success(key)
+                else:
+                    keys.note_failure(key, error)
+                    tried.append(key)
+                    await keys.reread(key)
+            if error is None or self._ended:
+                return error
+            another_key = keys is not None and keys.belongs_to_key(error) and keys.another_than(tried)
+            wait = self._wait_before_next(error, number, another_key=another_key)
+            if wait is None:
+                return error
+            when = f"again in {wait:.1f} s" if wait else "again with another key"
+            self._tell(Phase.RETRYING, f"{error.reason.name}: {when}")
+            if wait > 0:
+                await asyncio.sleep(wait)
+        raise AssertionError("counting never ends")
+
+    async def _ask(self, number: int, tried: list[ChosenKey]) -> tuple[ChosenKey | None, ImageError | None]:
+        """Wait for a turn, and ask once; tells with which key, and what went wrong."""
+        keys, begun = self._upstream.keys, False
+        try:
+            async with self._upstream.queue.slot(self._generation.caller, self._waits, self._entry.timeout):
+                begun = True
+                if self._queued or number > 1:
+                    self._queued = False
+                    self._tell(Phase.SENDING)
+                key = keys.choose(tried) if keys is not None else None
+                return key, await self._attempt(key.secret if key is not None else None)
+        except ImageError as busy:
+            if begun:
+                raise
+            # The queue did not let it out.
+            self.attempts.append(AttemptRecord(self._entry.name, self._candidate.model).end(busy))
+            return None, busy.with_traceback(None)
+
+    def _wait_before_next(self, error: ImageError, number: int, *, another_key: bool) -> float | None:
+        """Tell after how many seconds to ask again; None = not at all.
+
+        What may have been billed is repeated only if somebody who pays has said so, and nothing once something was
+        shown.
+        """
+        retry, generation = self._upstream.retry, self._generation
+        if generation.stop_error is not None or self.shown or number >= retry.max_attempts:
+            return None
+        if error.billed is not Billed.NO and not (retry.ambiguous or self._run.retry.retry_ambiguous):
+            return None
+        wait = 0.0 if another_key else retry.delay(error, number)
+        deadline = generation.deadline
+        if wait is not None and deadline is not None and time.monotonic() + wait >= deadline:
+            return None
+        return wait
+
+    async def _attempt(self, key: Secret | None) -> ImageError | None:
+        """Ask once; tells what went wrong."""
+        timeout = self._entry.timeout
+        record = self._record = AttemptRecord(self._entry.name, self._candidate.model)
+        self.forget_report()
+        error: ImageError | None = None
+        limit = asyncio.timeout(timeout)
+        overdue = asyncio.get_running_loop().call_later(timeout + SETTLE_SECONDS, self._is_overdue)
+        try:
+            async with limit, aclosing(self._entry.provider.run(self._task, self._call(record, key))) as events:
+                async for event in events:
+                    await self._arrivals.take(event, record)
+            if not self._arrivals.complete:
+                error = ImageError(Reason.INVALID_RESPONSE, "the provider ended without the image")
+        except (asyncio.CancelledError, Exception) as raised:  # noqa: BLE001 - a bug in an adapter must not take the server along
+            error = self._failure(raised, late=limit.expired())
+            forget_frames(raised)
+        finally:
+            overdue.cancel()
+        if self._ended:
+            return error
+        if error is not None and self._arrivals.complete:
+            error = None  # a bad farewell; every image has its end already
+        if error is not None:
+            error = record.judge(error)
+        self._close(record, error)
+        return error
+
+    def _close(self, record: AttemptRecord, error: ImageError | None) -> None:
+        """Keep the report of an attempt that is over."""
+        self._record = None
+        failed_one_by_one = self.failures[0].error if self.failures and not self.images else None
+        attempt = record.end(error or failed_one_by_one)
+        self.attempts.append(attempt)
+        if attempt.reason is None:
+            self._run.tools.durations.note(attempt.model, self._task.operation, attempt.duration)
+
+    def _is_overdue(self) -> None:
+        why = f"the provider took longer than {self._entry.timeout:g} s and did not let go"
+        self._generation.stop(ImageError(Reason.TIMEOUT, why))
+
     def _failure(self, raised: BaseException, *, late: bool) -> ImageError:
-        """Tell what ended the request. `late`: the server's own limit did."""
+        """Tell what ended an attempt. `late`: the server's own limit did."""
         name = self._entry.name
         if isinstance(raised, ImageError):
             return raised
@@ -97,153 +218,43 @@ class Batch:
         _logger.error("adapter fault", provider=name, generation_id=self._generation.id, **describe_fault(raised))
         return ImageError(Reason.INTERNAL_ERROR, f"the adapter of {name} has a fault; see the log")
 
-    def _call(self) -> Call:
+    def _call(self, record: AttemptRecord, key: Secret | None) -> Call:
         return Call(
             deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
             log=structlog.get_logger(
                 "imagegen.generation", provider=self._entry.name, generation_id=self._generation.id
             ),
-            accepted=self._record.accept,
+            accepted=record.accept,
             http=self._entry.http,
-            key=self._entry.key,
+            key=key,
+            number=len(self.attempts) + 1,
+            fetch=self._fetch,
         )
 
+    async def _fetch(self, url: str) -> bytes:
+        return await self._run.tools.fetch_result(self._entry, url)
+
     def _end(self, error: ImageError | None) -> None:
-        """Give every image that has none its end, which is `error`; None = all have theirs."""
+        """Close the attempt that runs; `error` None = every image has its end."""
         if self._ended:
             return
         self._ended = True
-        reported = None
-        if error is not None and self._outstanding:
-            reported = self._record.judge(error)
-            for index in sorted(self._outstanding):
-                self._fail(index, reported)
-        elif self.failures and not self.images:
-            reported = self.failures[0].error
-        if self._called:
-            self.attempts.append(self._record.end(reported))
+        if error is not None and not self._arrivals.complete:
+            if self._record is not None:
+                error = self._record.judge(error)
+            elif error.billed is Billed.UNKNOWN and all(attempt.billed is Billed.NO for attempt in self.attempts):
+                # Stopped while it waited: nothing that costs was sent.
+                error = error.with_billed(Billed.NO)
+            self.error = error
+        if self._record is not None:
+            self._close(self._record, self.error)
+        self._arrivals.close()
+        if self._last_resort or self.shown:
+            self.settle()
 
-    def forget_report(self) -> None:
-        """Do without what the provider said of the whole answer."""
-        self.report = Report()
+    def _waits(self, position: int) -> None:
+        self._queued = True
+        self._arrivals.progress(Progress(Phase.QUEUED, queue_position=position, model=self._candidate.model))
 
-    async def _take(self, event: ProviderEvent) -> None:
-        if self._ended:
-            return
-        match event:
-            case Progress():
-                self._progress(event)
-            case Preview():
-                self._preview(event)
-            case Complete():
-                await _finish_although_cancelled(self._complete(event))
-            case Failed(index, error):
-                self._fail(self._expected(index), self._record.judge(error))
-            case Report():
-                self.report = clean_report(event)
-
-    def _expected(self, index: int) -> int:
-        if index not in self._outstanding:
-            raise ImageError(Reason.INVALID_RESPONSE, f"the provider sent image {index} twice or unasked")
-        return index
-
-    def _progress(self, progress: Progress) -> None:
-        if progress.index is not None:
-            if progress.index not in range(self._task.count):
-                return
-            progress = replace(progress, index=self._first_index + progress.index)
-        self._generation.last_progress = progress
-        self._generation.log.append(progress)
-
-    def _preview(self, preview: Preview) -> None:
-        self._record.accept()
-        if preview.index not in self._outstanding or not 0 < len(preview.data) <= MAX_IMAGE_BYTES:
-            return
-        number = self._previews.get(preview.index, 0) + 1
-        if number > self._task.preview_count:
-            return
-        self._previews[preview.index] = number
-        self._generation.ticket.add(len(preview.data))
-        self._generation.log.append(
-            PreviewShown(
-                self._first_index + preview.index,
-                number,
-                _facts(preview.data),
-                preview.data,
-                self._named(preview.metadata),
-            )
-        )
-
-    async def _complete(self, complete: Complete) -> None:
-        index, data = self._expected(complete.index), complete.data
-        self._record.accept()
-        facts = _facts(data)
-        if wrong := _why_unusable(data, facts):
-            self._fail(index, ImageError(Reason.INVALID_RESPONSE, wrong))
-            return
-        self._record.deliver()
-        stored = await self._store.put(
-            self._generation.caller, data, facts, await _sha256(data), self._generation.reservation
-        )
-        if index not in self._outstanding:
-            # The generation has ended without it, because the store took longer than anybody waits.
-            return
-        self._generation.ticket.add(len(data) - estimate_image_bytes(self._task))
-        generated = GeneratedImage(
-            index=self._first_index + index,
-            image=stored,
-            revised_prompt=clean_text(complete.revised_prompt),
-            seed=clean_whole(complete.seed),
-            metadata=self._named(complete.metadata),
-        )
-        self._outstanding.discard(index)
-        self.images.append(generated)
-        self._generation.log.append(ImageFinished(generated, data))
-
-    def _fail(self, index: int, error: ImageError) -> None:
-        self._outstanding.discard(index)
-        self._generation.ticket.add(-estimate_image_bytes(self._task))
-        named = {"provider": self._entry.name, "model": self._generation.plan.model} | error.metadata
-        failure = Failure(self._first_index + index, error.with_metadata(named))
-        self.failures.append(failure)
-        self._generation.log.append(ImageFailed(failure))
-
-    def _named(self, metadata: JsonObject) -> dict[str, JsonObject]:
-        cleaned = clean_metadata(metadata)
-        return {self._entry.name: cleaned} if cleaned else {}
-
-
-async def _finish_although_cancelled(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work to its end also when cancelled meanwhile: an image that has come is not lost."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as again:
-            cancelled = again
-    if cancelled is not None:
-        raise cancelled
-    task.result()
-
-
-def _facts(data: bytes) -> ImageFacts:
-    return read_facts(data) or ImageFacts(UNRECOGNISED, None, None, alpha=False)
-
-
-def _why_unusable(data: bytes, facts: ImageFacts) -> str:
-    if not data:
-        return "the provider sent an image without bytes"
-    if len(data) > MAX_IMAGE_BYTES:
-        return f"the provider sent an image of {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}"
-    if facts.media_type == UNRECOGNISED:
-        return "the provider sent bytes that are no image"
-    if is_truncated(data, facts.media_type):
-        return f"the provider sent a {facts.media_type} that is cut short after {len(data)} bytes"
-    return ""
-
-
-async def _sha256(data: bytes) -> str:
-    if len(data) < _HASH_OFF_LOOP_BYTES:
-        return hashlib.sha256(data).hexdigest()
-    return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+    def _tell(self, phase: Phase, message: str = "") -> None:
+        self._arrivals.progress(Progress(phase, model=self._candidate.model, message=message))

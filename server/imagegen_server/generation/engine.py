@@ -5,137 +5,194 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from imagegen_server.domain.errors import ImageError, Reason, Violation
-from imagegen_server.domain.events import Started
+import structlog
+
+from imagegen_server.domain.caller import Caller
+from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
+from imagegen_server.domain.events import Broken, Finished
 from imagegen_server.domain.result import StoredImage, Warning
 from imagegen_server.domain.task import Wish
-from imagegen_server.providers.registry import Registry
 
-from .admission import Admission, estimate_image_bytes
-from .generation import Generation
+from .admission import Admission, Ticket
+from .callers import CallerLimits
+from .fingerprint import fingerprints
+from .generation import BrokenGeneration, Generation
+from .generations import Generations
 from .ids import Ids
-from .log import Log
-from .plan import Plan, Planner
+from .opening import Opener, Terms
+from .reading import Reading
+from .run import Tools
 from .runner import run_generation
-from .store import ImageStore
-
-SHORTEST_DEADLINE_SECONDS = 1.0
-"""A call with less time than this left is refused before anything is spent."""
+from .store import RequestRecord, Store
 
 ANSWER_SECONDS = 0.25
 """So long before the caller's deadline a generation ends, so that what is finished still reaches the caller."""
 
 _DRAIN_POLL_SECONDS = 0.05
 
+_logger = structlog.get_logger("imagegen.server")
+
 
 class Engine:
-    """Opens generations, runs them, and hands out images."""
+    """Opens generations, joins and resumes them, stops them, and hands out images."""
 
     def __init__(
-        self, *, registry: Registry, planner: Planner, store: ImageStore, admission: Admission, ids: Ids
+        self,
+        *,
+        store: Store,
+        admission: Admission,
+        limits: CallerLimits,
+        ids: Ids,
+        opener: Opener,
+        tools: Tools,
+        generations: Generations,
     ) -> None:
         """Be wired by the app."""
-        self.registry = registry
-        self.planner = planner
         self._store = store
         self._admission = admission
+        self._limits = limits
         self._ids = ids
-        self._runs: dict[asyncio.Task[None], Generation] = {}
+        self._opener = opener
+        self._tools = tools
+        self._generations = generations
+        self._opening: dict[tuple[str, str], asyncio.Event] = {}
+        """By caller and request_id: set when the one that is being opened runs, or does not come."""
+        self._runs: set[asyncio.Task[None]] = set()
         self._draining = False
 
     async def open(
         self,
         wish: Wish,
-        caller: str,
-        time_left: float | None,
+        caller: Caller,
+        terms: Terms,
         violations: Sequence[Violation] = (),
         warnings: Sequence[Warning] = (),
-    ) -> Generation:
-        """Admit and plan a generation. It stands in the log as started, and nothing is spent before `launch`.
+    ) -> Reading:
+        """Read the generation that a wish means: the one that its request_id names already, or a new one.
 
-        `time_left` is what the caller's deadline leaves, in seconds; None = no deadline. `violations` and `warnings`
-        are what reading the request has found already.
+        A new one is admitted and planned. It stands in its log as started, and nothing is spent before `launch`.
+        `violations` and `warnings` are what reading the request has found already.
 
-        :raises ImageError: SHUTTING_DOWN, SERVER_BUSY, DEADLINE_TOO_SHORT, or as Planner.plan
+        :raises ImageError: SHUTTING_DOWN, REQUEST_ID_REUSED, RESULT_EXPIRED, or as Opener.open
+        :raises BrokenGeneration: the request_id stands for a failure
         """
-        self._require_serving()
-        arrival = time.monotonic()
-        ticket = self._admission.admit(wish.input_bytes)
+        if not terms.request_id or violations:
+            request_id = terms.request_id or self._ids.new("req")
+            return await self._new(self._ids.new("gen"), request_id, wish, caller, terms, violations, warnings)
+        key = (caller.name, terms.request_id)
+        marks = await fingerprints(wish, caller.name, self._store)
+        while (other := self._opening.get(key)) is not None:
+            await other.wait()
+        self._opening[key] = asyncio.Event()
+        claimed = False
         try:
-            plan = await self.planner.plan(wish, violations, warnings)
-            if time_left is not None:
-                _require_time(arrival + time_left - time.monotonic(), plan)
-            images_bytes = estimate_image_bytes(plan.task) * plan.task.count
-            ticket.grow(images_bytes)
-            reservation = await self._store.reserve(images_bytes)
+            id_ = self._ids.new("gen")
+            taken = await self._store.claim(*key, RequestRecord(id_, marks))
+            claimed = taken is None
+            if taken is None:
+                return await self._new(id_, terms.request_id, wish, caller, terms, (), warnings)
         except BaseException:
-            ticket.release()
+            await self._decided(key, free=claimed)
             raise
-        try:
-            # Planning may have waited for its turn.
-            self._require_serving()
-            if time_left is not None:
-                _require_time(arrival + time_left - time.monotonic(), plan)
-        except ImageError:
-            reservation.release()
-            ticket.release()
-            raise
-        generation = Generation(
-            id=self._ids.new("gen"),
-            request_id=self._ids.new("req"),
-            caller=caller,
-            plan=plan,
-            log=Log(on_preview_dropped=lambda size: ticket.add(-size)),
-            ticket=ticket,
-            reservation=reservation,
-            start_time=time.monotonic(),
-            deadline=None if time_left is None else arrival + time_left - ANSWER_SECONDS,
-        )
-        generation.log.append(Started(generation.id, generation.request_id, plan.model, plan.warnings))
-        return generation
-
-    def _require_serving(self) -> None:
-        if self._draining:
-            raise ImageError(Reason.SHUTTING_DOWN, "this server is stopping and takes no new work")
+        await self._decided(key)
+        return await self._join(taken, marks, caller, terms)
 
     def launch(self, generation: Generation) -> None:
-        """Start spending. The generation runs by itself from here on."""
-        task = asyncio.create_task(run_generation(generation, self._store))
-        self._runs[task] = generation
-        task.add_done_callback(self._runs.pop)
+        """Start spending. The generation runs by itself from here on; one that runs already is left alone."""
+        if generation.launched:
+            return
+        generation.launched = True
+        self._generations.add(generation)
+        key = (generation.caller, generation.request_id)
+        claimed = (opening := self._opening.pop(key, None)) is not None
+        task = asyncio.create_task(self._run(generation, claimed=claimed))
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
+        if opening is not None:
+            opening.set()
 
-    def discard(self, generation: Generation) -> None:
-        """Give up a generation that was opened and never launched."""
-        generation.reservation.release()
-        generation.ticket.release()
+    async def resume(
+        self, caller: Caller, terms: Terms, *, generation_id: str = "", request_id: str = "", after: int = 0
+    ) -> Reading:
+        """Read a generation on, from behind sequence `after`.
 
-    async def image(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
-        """Look up a finished image.
+        :raises ImageError: GENERATION_NOT_FOUND, WRONG_INSTANCE, RESULT_EXPIRED, INVALID_REQUEST, SERVER_BUSY
+        :raises BrokenGeneration: only its failure is left of it
+        """
+        generation = await self._find(caller.name, generation_id, request_id)
+        if after > generation.log.sequence:
+            problem = f"is behind the end: the generation has come to {generation.log.sequence}"
+            raise ImageError(
+                Reason.INVALID_REQUEST,
+                f"after_sequence: {problem}",
+                violations=[Violation("after_sequence", problem)],
+                metadata={"generation_id": generation.id},
+            )
+        return await self._read(generation, caller, terms, after)
+
+    async def cancel(self, caller: Caller, *, generation_id: str = "", request_id: str = "") -> tuple[str, bool]:
+        """Stop a generation. Returns its id, and whether it was running.
+
+        :raises ImageError: GENERATION_NOT_FOUND, WRONG_INSTANCE
+        """
+        try:
+            generation = await self._find(caller.name, generation_id, request_id)
+        except BrokenGeneration as broken:
+            return broken.failure.generation_id, False
+        except ImageError as error:
+            if error.reason is Reason.RESULT_EXPIRED:
+                return error.metadata["generation_id"], False
+            raise
+        running = not generation.log.ended and generation.stop_error is None
+        generation.stop(ImageError(Reason.CANCELLED, "the caller has cancelled it"))
+        return generation.id, running
+
+    def told(self, generation_id: str) -> None:
+        """Note that a reader has come to the end of a generation."""
+        self._generations.told(generation_id)
+
+    async def image(self, caller: Caller, image_id: str) -> tuple[StoredImage, bytes]:
+        """Look up a finished image or an upload.
 
         :raises ImageError: IMAGE_NOT_FOUND, WRONG_INSTANCE
         """
-        return await self._store.get(caller, image_id)
+        return await self._store.get(caller.name, image_id)
 
     @contextmanager
-    def reading_image(self) -> Iterator[None]:
-        """Count a caller who reads an image among the calls in hand; its bytes are in the store's count already.
+    def counted(self, caller: Caller, size: int = 0) -> Iterator[Ticket]:
+        """Count a call that makes no generation among those in hand, with its bytes beside those of the store.
 
-        :raises ImageError: SERVER_BUSY
+        :raises ImageError: SERVER_BUSY, CALLER_LIMIT_EXCEEDED
         """
-        ticket = self._admission.admit(0)
+        ticket = self._admission.admit(size)
         try:
-            yield
+            release_caller = self._limits.admit(caller, 0)
+        except ImageError:
+            ticket.release()
+            raise
+        try:
+            yield ticket
         finally:
+            release_caller()
             ticket.release()
 
     def delivered(self, image_id: str) -> None:
         """Note that the caller has received the whole image."""
         self._store.delivered(image_id)
 
-    async def drain(self, seconds: float) -> None:
+    def require_serving(self) -> None:
+        """See that new work is taken.
+
+        :raises ImageError: SHUTTING_DOWN
+        """
+        if self._draining:
+            raise ImageError(Reason.SHUTTING_DOWN, "this server is stopping and takes no new work")
+
+    async def drain(self, seconds: float, last_readers: float = 60.0) -> None:
         """Take no new work; wait until what runs has ended and what is finished was read, at most `seconds`.
 
-        What still runs then is stopped, and its readers are told.
+        What still runs then is stopped, and its readers are told; they get `last_readers` seconds more to take what
+        they are being sent.
         """
         self._draining = True
         with suppress(TimeoutError):
@@ -143,22 +200,170 @@ class Engine:
                 # Three counters in three rooms, looked at only while stopping, are not worth three events.
                 while self._runs or self._admission.calls or self._store.undelivered:  # noqa: ASYNC110
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
-        for generation in self._runs.values():
+        stopped = self._generations.running
+        for generation in stopped:
             generation.stop(ImageError(Reason.CANCELLED, "the server is stopping and could not wait any longer"))
+        if stopped:
+            _logger.warning("generations stopped", count=len(stopped), ids=[generation.id for generation in stopped])
         if self._runs:
             await asyncio.wait(list(self._runs))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(last_readers):
+                while self._generations.readers:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._generations.close()
 
     @property
     def unread_images(self) -> int:
         """Finished images that nobody has received yet."""
         return self._store.undelivered
 
+    @property
+    def detached(self) -> int:
+        """Generations that run although nobody reads them."""
+        return sum(not generation.readers for generation in self._generations.running)
 
-def _require_time(time_left: float, plan: Plan) -> None:
-    if time_left >= SHORTEST_DEADLINE_SECONDS:
-        return
-    raise ImageError(
-        Reason.DEADLINE_TOO_SHORT,
-        f"{max(time_left, 0):.2f} s of the deadline are left; it takes at least {SHORTEST_DEADLINE_SECONDS:g} s",
-        metadata={"model": plan.model},
+    async def _new(
+        self,
+        generation_id: str,
+        request_id: str,
+        wish: Wish,
+        caller: Caller,
+        terms: Terms,
+        violations: Sequence[Violation],
+        warnings: Sequence[Warning],
+    ) -> Reading:
+        self.require_serving()
+        generation = await self._opener.open(generation_id, request_id, wish, caller, terms, violations, warnings)
+
+        async def give_up() -> None:
+            await self._opener.discard(generation)
+            if terms.request_id:
+                await self._decided((caller.name, request_id), free=True)
+
+        reading = Reading(generation, _answer_by(terms.deadline), give_up=give_up)
+        if self._draining:
+            await reading.close()
+            self.require_serving()
+        return reading
+
+    async def _decided(self, key: tuple[str, str], *, free: bool = False) -> None:
+        """Let those go on who wait for what becomes of a request_id."""
+        if free:
+            await self._store.free(*key)
+        if (opening := self._opening.pop(key, None)) is not None:
+            opening.set()
+
+    async def _join(self, taken: RequestRecord, marks: frozenset[str], caller: Caller, terms: Terms) -> Reading:
+        if not taken.fingerprints & marks:
+            raise ImageError(
+                Reason.REQUEST_ID_REUSED,
+                "this request_id was used for another wish; take a new one",
+                metadata={"request_id": terms.request_id, "generation_id": taken.generation_id},
+            )
+        generation = self._known(taken, caller.name, terms.request_id)
+        if terms.detached:
+            generation.detach()
+        return await self._read(generation, caller, terms, after=0)
+
+    def _known(self, taken: RequestRecord, caller: str, request_id: str) -> Generation:
+        """Find the generation that a request_id stands for.
+
+        :raises ImageError: RESULT_EXPIRED
+        :raises BrokenGeneration: only its failure is left of it
+        """
+        generation = self._generations.find_request(caller, request_id)
+        if generation is not None and generation.id == taken.generation_id:
+            return generation
+        if taken.failure is not None:
+            raise BrokenGeneration(taken.failure.error, taken.failure.failure)
+        raise _expired(taken.generation_id, request_id)
+
+    async def _find(self, caller: str, generation_id: str, request_id: str) -> Generation:
+        if generation_id:
+            self._ids.check(generation_id, Reason.GENERATION_NOT_FOUND)
+            return self._generations.find(caller, generation_id)
+        while (opening := self._opening.get((caller, request_id))) is not None:
+            await opening.wait()
+        if (generation := self._generations.find_request(caller, request_id)) is not None:
+            return generation
+        if (taken := await self._store.find(caller, request_id)) is not None:
+            return self._known(taken, caller, request_id)
+        self._ids.check_tag(request_id)
+        raise ImageError(
+            Reason.GENERATION_NOT_FOUND,
+            "no generation has this request_id; it may be too long ago",
+            metadata={"request_id": request_id},
+        )
+
+    async def _read(self, generation: Generation, caller: Caller, terms: Terms, after: int) -> Reading:
+        """Read along with whoever else does."""
+        ticket = self._admission.admit(0)
+        try:
+            release_caller = self._limits.admit(caller, 0)
+        except ImageError:
+            ticket.release()
+            raise
+        deadline = _answer_by(terms.deadline)
+        reading = Reading(generation, deadline, ticket=ticket, release_caller=release_caller)
+        try:
+            if terms.with_bytes and (forgotten := generation.log.without_bytes(after)):
+                await self._wake(generation, forgotten)
+        except BaseException:
+            await reading.close()
+            raise
+        return reading
+
+    async def _wake(self, generation: Generation, image_ids: Sequence[str]) -> None:
+        """Take images back from the store that a resting generation has let go of.
+
+        :raises ImageError: RESULT_EXPIRED, SERVER_BUSY
+        """
+        images = {}
+        for image_id in image_ids:
+            try:
+                _, images[image_id] = await self._store.get(generation.caller, image_id)
+            except ImageError as error:
+                if error.reason is Reason.IMAGE_NOT_FOUND:
+                    raise _expired(generation.id, generation.request_id) from None
+                raise
+        size = sum(len(data) for data in images.values())
+        if generation.ticket.released:
+            generation.ticket = self._admission.admit(size)
+        else:
+            generation.ticket.grow(size)
+        generation.ticket.add(generation.log.give_back(images) - size)
+
+    async def _run(self, generation: Generation, *, claimed: bool) -> None:
+        async def settle(outcome: Finished | Broken) -> None:
+            """Decide what becomes of the request_id, before anybody hears of the end."""
+            failure = outcome if isinstance(outcome, Broken) else None
+            if claimed and failure is not None and failure.error.billed is Billed.NO:
+                await self._store.free(generation.caller, generation.request_id)
+            elif claimed:
+                await self._store.settle(generation.caller, generation.request_id, failure)
+
+        try:
+            await run_generation(generation, self._tools, settle)
+        finally:
+            self._generations.ended(generation)
+
+
+def _answer_by(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - ANSWER_SECONDS
+
+
+def _expired(generation_id: str, request_id: str) -> ImageError:
+    return ImageError(
+        Reason.RESULT_EXPIRED,
+        "this was served before, and its images are gone by now; use a new request_id to buy it again",
+        metadata={"generation_id": generation_id, "request_id": request_id},
     )
+
+
+def deadline_in(time_left: float | None) -> float | None:
+    """Tell when a caller waits no longer, who has so many seconds left; None = as long as it takes."""
+    return None if time_left is None else time.monotonic() + time_left

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, Task, Wish
 from imagegen_server.images.decoding import UnreadableImage
@@ -131,16 +132,14 @@ def _previews(wish: Wish, model: Model, noted: list[Warning]) -> int:
     return wanted if most is None else min(wanted, most)
 
 
-async def mask_effect(wish: Wish, wrong: list[Violation], decoding: asyncio.Semaphore) -> list[Warning]:
+async def mask_effect(mask: InputImage, wrong: list[Violation], decoding: asyncio.Semaphore) -> list[Warning]:
     """Warn of a mask that selects nothing or everything. Decodes it, off the event loop, when `decoding` lets it.
 
-    Appends to `wrong` if it cannot be read; one that is known to be wrong is left alone.
+    Appends to `wrong` if it cannot be read.
     """
-    if wish.mask is None or any(violation.field.startswith("input.mask") for violation in wrong):
-        return []
     try:
         async with decoding:
-            selection = await asyncio.to_thread(_selection, wish.mask.data)
+            selection = await asyncio.to_thread(_selection, mask.data)
     except UnreadableImage as problem:
         wrong.append(Violation("input.mask", f"cannot be read: {problem}"))
         return []

@@ -29,9 +29,16 @@ class Ids:
 
         :raises ImageError: WRONG_INSTANCE if another process made it, `unknown` if it is no id at all
         """
-        if not (match := _SHAPE.fullmatch(given)):
+        if not _SHAPE.fullmatch(given):
             raise ImageError(unknown, "this is no id that an imagegen server hands out")
-        if match[1] != self._tag:
+        self.check_tag(given)
+
+    def check_tag(self, given: str) -> None:
+        """See that, if a server made an id at all, it was this one.
+
+        :raises ImageError: WRONG_INSTANCE if another process made it
+        """
+        if (match := _SHAPE.fullmatch(given)) and match[1] != self._tag:
             raise ImageError(
                 Reason.WRONG_INSTANCE,
                 "another server process made this id and keeps what it names in its own memory; ask that one",

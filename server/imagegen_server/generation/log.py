@@ -3,10 +3,10 @@
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
 
-from imagegen_server.domain.events import Broken, Finished, ImageFinished, LogEvent, PreviewShown
+from imagegen_server.domain.events import Broken, Finished, ImageFinished, LogEvent, PreviewShown, Progress
 
 CHUNK_BYTES = 196_608
 """Bytes of an image that one sequence number stands for: 3 * 2**16, fast, and base64 of it has no padding."""
@@ -96,6 +96,35 @@ class Log:
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
         return entry
+
+    def rest(self) -> None:
+        """Forget the bytes of images, and what nobody will ask for once it has ended: progress and previews."""
+        self._superseded_at.clear()
+        self._newest_opening.clear()
+        self._entries = [
+            replace(entry, event=replace(entry.event, data=b"")) if isinstance(entry.event, ImageFinished) else entry
+            for entry in self._entries
+            if not isinstance(entry.event, Progress | PreviewShown)
+        ]
+
+    def without_bytes(self, after: int) -> list[str]:
+        """Name the images that a reader who has seen everything up to `after` needs, and whose bytes were forgotten."""
+        return [
+            entry.event.generated.image.image_id
+            for entry in self._entries
+            if isinstance(entry.event, ImageFinished) and not entry.event.data and entry.last > after
+        ]
+
+    def give_back(self, images: Mapping[str, bytes]) -> int:
+        """Take the bytes of forgotten images back in, by their ids; tells how many bytes were missing."""
+        missing = 0
+        for position, entry in enumerate(self._entries):
+            event = entry.event
+            if isinstance(event, ImageFinished) and not event.data and event.generated.image.image_id in images:
+                data = images[event.generated.image.image_id]
+                self._entries[position] = replace(entry, event=replace(event, data=data))
+                missing += len(data)
+        return missing
 
     def superseded(self, entry: Entry) -> bool:
         """Tell whether a preview is too old to be worth sending: a newer picture of it has been there for a while."""

@@ -10,27 +10,34 @@ from imagegen_server.domain.result import Attempt, Cost, GenerationFailure, Imag
 
 from .batch import Batch
 from .generation import Generation
+from .plan import Candidate
 from .prices import Price
 
 
-def conclude(generation: Generation, batches: Sequence[Batch]) -> Finished | Broken:
-    """Sum up: a result if there is at least one image, else the failure of the whole call."""
+def conclude(
+    generation: Generation, candidate: Candidate, batches: Sequence[Batch], before: Sequence[Attempt] = ()
+) -> Finished | Broken:
+    """Sum up: a result if there is at least one image, else the failure of the whole call.
+
+    `before` are the attempts with the models that were tried before the candidate.
+    """
     images = sorted((image for batch in batches for image in batch.images), key=lambda image: image.index)
     failures = sorted((failure for batch in batches for failure in batch.failures), key=lambda failure: failure.index)
-    attempts = tuple(sorted((a for batch in batches for a in batch.attempts), key=lambda attempt: attempt.start_time))
-    usage = _total_usage(generation, batches)
+    own = (attempt for batch in batches for attempt in batch.attempts)
+    attempts = tuple(sorted((*before, *own), key=lambda attempt: attempt.start_time))
+    usage = None if any(attempt.billed is not Billed.NO for attempt in before) else _total_usage(candidate, batches)
     if images:
         return Finished(
             ImageResult(
                 generation_id=generation.id,
                 request_id=generation.request_id,
-                model=generation.plan.model,
+                model=candidate.model,
                 images=tuple(images),
                 failures=tuple(failures),
                 usage=usage,
-                warnings=generation.plan.warnings,
+                warnings=candidate.warnings,
                 attempts=attempts,
-                metadata=_metadata(generation, batches),
+                metadata=_metadata(candidate, batches),
             )
         )
     failure = GenerationFailure(generation.id, generation.request_id, tuple(failures), attempts, usage)
@@ -46,11 +53,11 @@ def _overall_error(errors: Sequence[ImageError], attempts: Sequence[Attempt]) ->
     return worst.with_billed(Billed(max(worst.billed.value, *(attempt.billed.value for attempt in attempts), 0)))
 
 
-def _metadata(generation: Generation, batches: Sequence[Batch]) -> dict[str, JsonObject]:
+def _metadata(candidate: Candidate, batches: Sequence[Batch]) -> dict[str, JsonObject]:
     said = [dict(batch.report.metadata) for batch in batches if batch.report.metadata]
     if not said:
         return {}
-    return {generation.plan.entry.name: said[0] if len(batches) == 1 else {"requests": list(said)}}
+    return {candidate.entry.name: said[0] if len(batches) == 1 else {"requests": list(said)}}
 
 
 def _usage(batch: Batch, price: Price | None) -> Usage | None:
@@ -71,12 +78,12 @@ def _more_were_paid_for(batch: Batch) -> bool:
     return (made or 0) > len(batch.images) or any(failure.error.billed is not Billed.NO for failure in batch.failures)
 
 
-def _total_usage(generation: Generation, batches: Sequence[Batch]) -> Usage | None:
-    """Add up what every request told; what one of them left unsaid is unknown."""
-    usages = [_usage(batch, generation.plan.price) for batch in batches]
+def _total_usage(candidate: Candidate, batches: Sequence[Batch]) -> Usage | None:
+    """Add up what every request told; what one of them left unsaid is unknown. Only the last attempt of each tells."""
+    usages = [_usage(batch, candidate.price) for batch in batches]
     told = [usage for usage in usages if usage is not None]
     silent_but_billed = any(
-        usage is None and any(attempt.billed is not Billed.NO for attempt in batch.attempts)
+        any(attempt.billed is not Billed.NO for attempt in (batch.attempts if usage is None else batch.attempts[:-1]))
         for usage, batch in zip(usages, batches, strict=True)
     )
 

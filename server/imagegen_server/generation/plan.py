@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from imagegen_server.domain.caller import ANONYMOUS, Caller
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.result import Warning, WarningReason
-from imagegen_server.domain.task import Task, Wish
+from imagegen_server.domain.task import RetryWish, Task, Wish
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
+from .callers import may_use
 from .fitting import fit, mask_effect, over_limits, require_operation
 from .params import merge_params
 from .prices import Price
@@ -23,11 +25,12 @@ _LOWEST_SEED = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be done: the task of the whole generation, and the provider requests that it fans out into."""
+class Candidate:
+    """A model that can do a wish: the task of the whole generation, and the provider requests that it fans out into."""
 
     entry: ProviderEntry
     model: str
+    """"provider/model"."""
     task: Task
     batches: tuple[tuple[int, Task], ...]
     """Index of the first image, and the task of the request."""
@@ -35,26 +38,57 @@ class Plan:
     price: Price | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The models that are tried, in this order, and what the caller allows to be done again or elsewhere."""
+
+    candidates: tuple[Candidate, ...]
+    retry: RetryWish = RetryWish()
+
+    @property
+    def first(self) -> Candidate:
+        """The model that is tried first."""
+        return self.candidates[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A model that a request names, by itself or through an alias, and the field that names it."""
+
+    field: str
+    entry: ProviderEntry
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return f"{self.entry.name}/{self.model.id}"
+
+
 class Planner:
     """Turns wishes into plans. Spends nothing."""
 
     def __init__(
-        self, registry: Registry, aliases: Mapping[str, str], prices: Mapping[str, Price] | None = None
+        self,
+        registry: Registry,
+        aliases: Mapping[str, Sequence[str]],
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
-        """Know the providers, the aliases (name to "provider/model") and the prices (by "provider/model")."""
+        """Know the providers, the aliases (each of one or more "provider/model", in order) and prices by model."""
         self._registry = registry
         self._aliases = aliases
         self._prices = prices or {}
         self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
 
-    def resolve(self, name: str) -> tuple[ProviderEntry, Model]:
-        """Find the provider and the model that a name or an alias means.
+    def resolve(self, name: str) -> list[tuple[ProviderEntry, Model]]:
+        """Find the providers and models that a name or an alias means, the first to be tried first.
 
         :raises ImageError: MODEL_NOT_FOUND, PROVIDER_NOT_CONFIGURED
         """
         if len(name.encode()) > _LONGEST_NAME:
             raise ImageError(Reason.MODEL_NOT_FOUND, f"no model's name is longer than {_LONGEST_NAME} bytes")
-        full = name if "/" in name else self._aliases.get(name, "")
+        return [self._find(full, name) for full in ([name] if "/" in name else self._aliases.get(name, [""]))]
+
+    def _find(self, full: str, name: str) -> tuple[ProviderEntry, Model]:
         provider_name, _, model_id = full.partition("/")
         if not model_id:
             known = ", ".join(sorted(self._aliases)) or "none"
@@ -74,14 +108,22 @@ class Planner:
         return entry, entry.provider.model(model_id)
 
     def aliases_of(self, full_name: str) -> list[str]:
-        """List the aliases that mean "provider/model"."""
-        return [alias for alias, target in self._aliases.items() if target == full_name]
+        """List the aliases that try "provider/model" first."""
+        return [alias for alias, targets in self._aliases.items() if targets[0] == full_name]
 
-    async def plan(self, wish: Wish, violations: Sequence[Violation] = (), warnings: Sequence[Warning] = ()) -> Plan:
+    async def plan(
+        self,
+        wish: Wish,
+        violations: Sequence[Violation] = (),
+        warnings: Sequence[Warning] = (),
+        caller: Caller = ANONYMOUS,
+    ) -> Plan:
         """Make a plan. `violations` and `warnings` are what reading the request has found already.
 
+        A model that cannot do the wish is left out, with a warning, as long as another one can.
+
         :raises ImageError: INVALID_REQUEST with all that is wrong; or, if nothing else is, MODEL_NOT_FOUND,
-            PROVIDER_NOT_CONFIGURED, OPERATION_NOT_SUPPORTED, OPTION_NOT_SUPPORTED
+            PROVIDER_NOT_CONFIGURED, CALLER_NOT_ALLOWED, OPERATION_NOT_SUPPORTED, OPTION_NOT_SUPPORTED
         """
         wrong = list(violations)
         wrong += [
@@ -89,23 +131,83 @@ class Planner:
             for key in wish.params
             if not self._registry.params_key_known(key)
         ]
+        choices = self._choices(wish, caller, wrong)
+        mask_checks = _MaskCheck(wish, self._decoding)
+        found: list[Candidate] = []
+        refused: list[tuple[_Choice, ImageError]] = []
+        for choice in choices:
+            try:
+                found.append(await self._candidate(choice, wish, wrong, warnings, mask_checks))
+            except ImageError as error:
+                refused.append((choice, error.with_traceback(None)))  # its frames hold the images
+        if not found:
+            try:
+                raise refused[0][1]
+            finally:
+                del refused
+        left_out = tuple(
+            Warning(choice.field, WarningReason.IGNORED, f"{choice.name} is left out: {error.message}")
+            for choice, error in refused
+        )
+        if left_out:
+            found = [replace(candidate, warnings=candidate.warnings + left_out) for candidate in found]
+        return Plan(tuple(found), wish.retry)
+
+    def _choices(self, wish: Wish, caller: Caller, wrong: list[Violation]) -> list[_Choice]:
+        """Find all models that the request names, each once. Appends to `wrong` the names that mean none.
+
+        :raises ImageError: as `resolve`, if nothing else is wrong
+        """
         try:
-            entry, model = self.resolve(wish.model)
+            choices = [_Choice("model", *found) for found in self.resolve(wish.model)]
         except ImageError as error:
             if not wrong:
                 raise
             if all(violation.field != "model" for violation in wrong):
                 wrong.append(Violation("model", error.message))
             raise _invalid(wrong, wish.model) from None
-        name = f"{entry.name}/{model.id}"
-        noted = list(warnings)
+        asked = dict.fromkeys((choice.name for choice in choices), wish.model)
+        for position, name in enumerate(wish.retry.fallback_models):
+            field = f"retry.fallback_models[{position}]"
+            try:
+                further = [_Choice(field, *found) for found in self.resolve(name)]
+            except ImageError as error:
+                wrong.append(Violation(field, error.message))
+                continue
+            for choice in further:
+                if choice.name not in asked:
+                    asked[choice.name] = name
+                    choices.append(choice)
+        for choice in choices:
+            if not may_use(caller, asked[choice.name], choice.name):
+                raise ImageError(
+                    Reason.CALLER_NOT_ALLOWED,
+                    f"{caller.name} may not use {choice.name}; ListModels tells what it may use",
+                    metadata={"model": choice.name},
+                )
+        return choices
+
+    async def _candidate(
+        self,
+        choice: _Choice,
+        wish: Wish,
+        violations: Sequence[Violation],
+        warnings: Sequence[Warning],
+        mask_check: "_MaskCheck",
+    ) -> Candidate:
+        """Hold the wish against one model.
+
+        :raises ImageError: as `plan`
+        """
+        entry, model, name = choice.entry, choice.model, choice.name
+        wrong, noted = list(violations), list(warnings)
         merged = merge_params(wish, entry, wrong, noted)
         wish = merged.wish
         wrong += over_limits(wish, model.capabilities)
         if not wrong:
             require_operation(wish, entry, model)
         fitted = fit(merged, entry, model, noted)
-        noted += await mask_effect(wish, wrong, self._decoding)
+        noted += await mask_check.warnings(wrong)
         task = _prepare(fitted, entry, wrong, noted)
         if wish.options.preview_count and task.preview_count < fitted.preview_count:
             why = f"{model.id} shows {task.preview_count or 'none'} with these options"
@@ -119,7 +221,27 @@ class Planner:
                 violations=[Violation(note.field, note.message) for note in refused],
                 metadata={"provider": entry.name, "model": name},
             )
-        return Plan(entry, name, task, _fan_out(task, entry), tuple(noted), self._prices.get(name))
+        return Candidate(entry, name, task, _fan_out(task, entry), tuple(noted), self._prices.get(name))
+
+
+class _MaskCheck:
+    """What a mask does, found out once however many models are held against the wish."""
+
+    def __init__(self, wish: Wish, decoding: asyncio.Semaphore) -> None:
+        self._wish = wish
+        self._decoding = decoding
+        self._found: tuple[list[Violation], list[Warning]] | None = None
+
+    async def warnings(self, wrong: list[Violation]) -> list[Warning]:
+        """Warn of a mask without effect. Appends to `wrong` if it cannot be read."""
+        if self._wish.mask is None or any(violation.field.startswith("input.mask") for violation in wrong):
+            return []
+        if self._found is None:
+            unreadable: list[Violation] = []
+            noted = await mask_effect(self._wish.mask, unreadable, self._decoding)
+            self._found = unreadable, noted
+        wrong += self._found[0]
+        return self._found[1]
 
 
 def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: list[Warning]) -> Task:

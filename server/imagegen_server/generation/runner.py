@@ -1,39 +1,108 @@
-"""Runs a generation: as many provider requests as the plan says, then the end of the log."""
+"""Runs a generation: the models of its plan in order, as many provider requests as each needs, and the end of the log."""
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from imagegen_server.domain.errors import ImageError, Reason
-from imagegen_server.domain.events import Broken, Finished
+from imagegen_server.domain.errors import Billed, ImageError, Reason
+from imagegen_server.domain.events import Broken, Finished, Phase, Progress
+from imagegen_server.domain.result import Attempt, GenerationFailure
 
-from .batch import Batch
+from .batch import SETTLE_SECONDS, Batch
 from .faults import describe_fault
-from .generation import Generation, do_nothing
+from .generation import Generation, Work, do_nothing
 from .outcome import conclude
-from .store import ImageStore
-
-SETTLE_SECONDS = 0.1
-"""How long a provider that is told to stop may take before its readers are told without it."""
+from .plan import Candidate
+from .run import Run, Tools
 
 STOP_GRACE_SECONDS = 5.0
 """How long it may take to let go in all, before it is left behind."""
 
+ARRIVAL_SECONDS = 10.0
+"""How long a finished image may take through middleware and store after its generation was stopped."""
+
+_NEVER_ELSEWHERE = frozenset({Reason.CANCELLED, Reason.INTERNAL_ERROR})
+
 _logger = structlog.get_logger("imagegen.generation")
 
 
-async def run_generation(generation: Generation, store: ImageStore) -> None:
-    """Bring a generation to its end. Whatever a provider does, the log gets its last entry, and in time."""
-    batches = [Batch(generation, first, task, store) for first, task in generation.plan.batches]
-    tasks = [asyncio.create_task(batch.run()) for batch in batches]
+async def run_generation(
+    generation: Generation, tools: Tools, settle: Callable[[Finished | Broken], Awaitable[None]]
+) -> None:
+    """Bring a generation to its end. Whatever a provider does, the log gets its last entry, and in time.
+
+    `settle` hears the outcome just before the log does.
+    """
+    work = generation.work
+    assert work is not None
+    outcome: Finished | Broken | None = None
+    left: list[asyncio.Task[None]] = []
     try:
-        await _done_or_stopped(generation, tasks)
+        outcome = await _try_in_order(generation, work, tools, left)
+        aborted = generation.stop_error is not None and generation.stop_error.reason is Reason.CANCELLED
+        outcome = await tools.middleware.end(work.context, outcome, aborted=aborted)
+        await settle(outcome)
     finally:
-        for batch in batches:
-            batch.break_off()
-        generation.end(_conclusion(generation, batches))
-    await _let_go(generation, tasks)
+        generation.end(_lost(generation) if outcome is None else outcome)
+    await _let_go(generation, left)
+
+
+async def _try_in_order(
+    generation: Generation, work: Work, tools: Tools, left: list[asyncio.Task[None]]
+) -> Finished | Broken:
+    """Try the models until one has done it, or until trying another would be wrong.
+
+    Appends to `left` the requests that have not let go yet.
+    """
+    run = Run(generation, tools, work.plan.retry, work.context, work.reservation)
+    before: list[Attempt] = []
+    candidates = work.plan.candidates
+    for candidate, following in zip(candidates, (*candidates[1:], None), strict=True):
+        work.context.model, work.context.provider = candidate.model, candidate.entry.name
+        batches = [
+            Batch(run, candidate, first, task, last_resort=following is None) for first, task in candidate.batches
+        ]
+        tasks = [asyncio.create_task(batch.run()) for batch in batches]
+        left += tasks
+        try:
+            await _done_or_stopped(generation, tasks)
+            await _finished_images(batches, tasks)
+        finally:
+            for batch in batches:
+                batch.break_off()
+        if following is None or not _may_go_elsewhere(run, batches):
+            for batch in batches:
+                batch.settle()
+            return _conclusion(generation, candidate, batches, before)
+        before += (attempt for batch in batches for attempt in batch.attempts)
+        why = f"{candidate.model} failed with {_errors(batches)[0].reason.name}"
+        generation.last_progress = Progress(Phase.RETRYING, model=following.model, message=why)
+        generation.log.append(generation.last_progress)
+    raise AssertionError("the last candidate ends it")
+
+
+def _may_go_elsewhere(run: Run, batches: Sequence[Batch]) -> bool:
+    """Tell whether another model may be tried: nothing was shown, and nothing may have been billed unless that is asked.
+
+    Moderation is a verdict and no trouble; it is taken elsewhere only if the caller says so.
+    """
+    errors = _errors(batches)
+    if run.generation.stop_error is not None or len(errors) < len(batches) or any(batch.shown for batch in batches):
+        return False
+
+    def may(error: ImageError) -> bool:
+        if error.reason in _NEVER_ELSEWHERE:
+            return False
+        if error.reason is Reason.CONTENT_FILTERED:
+            return run.retry.fallback_on_content_filtered
+        return error.billed is Billed.NO or run.retry.retry_ambiguous
+
+    return all(may(error) for error in errors)
+
+
+def _errors(batches: Sequence[Batch]) -> list[ImageError]:
+    return [batch.error for batch in batches if batch.error is not None]
 
 
 async def _done_or_stopped(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
@@ -45,6 +114,7 @@ async def _done_or_stopped(generation: Generation, tasks: list[asyncio.Task[None
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
     left = len(tasks)
+    timers: dict[str, asyncio.TimerHandle] = {}
 
     def finish() -> None:
         if not over.done():
@@ -59,46 +129,59 @@ async def _done_or_stopped(generation: Generation, tasks: list[asyncio.Task[None
     def stop() -> None:
         for task in tasks:
             task.cancel()
-        timers.append(loop.call_later(SETTLE_SECONDS, finish))
+        timers["settle"] = loop.call_later(SETTLE_SECONDS, finish)
 
-    seconds, why = _limit(generation)
-    timers = [loop.call_later(seconds, lambda: generation.stop(ImageError(Reason.TIMEOUT, why)))]
+    def late() -> None:
+        generation.stop(ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done"))
+
+    def watch_deadline() -> None:
+        if (timer := timers.pop("deadline", None)) is not None:
+            timer.cancel()
+        if (deadline := generation.deadline) is not None:
+            timers["deadline"] = loop.call_at(deadline, late)
+
     for task in tasks:
         task.add_done_callback(count)
-    generation.on_stop = stop
+    generation.on_stop, generation.on_deadline = stop, watch_deadline
+    watch_deadline()
     if generation.stop_error is not None:
         stop()
     try:
         await over
     finally:
         # Nothing may hold on to the tasks in a circle: the collector would have to find it.
-        generation.on_stop = do_nothing
-        for timer in timers:
+        generation.on_stop = generation.on_deadline = do_nothing
+        for timer in timers.values():
             timer.cancel()
 
 
-def _limit(generation: Generation) -> tuple[float, str]:
-    """Tell after how many seconds from now the whole generation is too late, and why."""
-    timeout = generation.plan.entry.timeout
-    left = timeout + SETTLE_SECONDS
-    if generation.deadline is not None and generation.deadline - time.monotonic() < left:
-        left = max(0.0, generation.deadline - time.monotonic())
-        return left, "the call's deadline came before the provider was done"
-    return left, f"the provider took longer than {timeout:g} s and did not let go"
+async def _finished_images(batches: Sequence[Batch], tasks: list[asyncio.Task[None]]) -> None:
+    """Wait a while for images that have come and are on their way through middleware and store: they are paid for."""
+    arriving = [task for batch, task in zip(batches, tasks, strict=True) if batch.arriving and not task.done()]
+    if arriving:
+        await asyncio.wait(arriving, timeout=ARRIVAL_SECONDS)
 
 
 async def _let_go(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
     """Give a provider that is slow to stop time to close what it holds; nobody waits for this but the drain."""
     running = [task for task in tasks if not task.done()]
     if running and (await asyncio.wait(running, timeout=STOP_GRACE_SECONDS))[1]:
-        _logger.error("provider ignores cancellation", generation_id=generation.id, model=generation.plan.model)
+        _logger.error("provider ignores cancellation", generation_id=generation.id, model=generation.model)
 
 
-def _conclusion(generation: Generation, batches: list[Batch]) -> Finished | Broken:
+def _conclusion(
+    generation: Generation, candidate: Candidate, batches: list[Batch], before: Sequence[Attempt]
+) -> Finished | Broken:
     try:
-        return conclude(generation, batches)
+        return conclude(generation, candidate, batches, before)
     except Exception as fault:  # noqa: BLE001 - the images are paid for; what was said beside them is worth less
         _logger.error("fault in the outcome", generation_id=generation.id, **describe_fault(fault))  # noqa: TRY400
         for batch in batches:
             batch.forget_report()
-        return conclude(generation, batches)
+        return conclude(generation, candidate, batches, before)
+
+
+def _lost(generation: Generation) -> Broken:
+    """Stand for an outcome that a fault of ours, or the end of the event loop, has taken away."""
+    error = generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details")
+    return Broken(GenerationFailure(generation.id, generation.request_id, (), (), None), error)

@@ -1,6 +1,5 @@
 """The HTTP client of one provider: prepared, called without layers, and every fault an ImageError."""
 
-import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -32,7 +31,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class HttpClient:
-    """Exchanges with one provider, at most `settings.concurrency` at a time.
+    """Exchanges with one provider.
 
     Nothing is sent twice and no redirect is followed: a 3xx is an answer like any other. The calls are context
     managers; leaving one early closes the connection at once, reading the answer to its end gives it back to the pool.
@@ -49,7 +48,6 @@ class HttpClient:
         self._host = base.netloc.decode("ascii")
         self._url = lru_cache(_KNOWN_PATHS)(self._full_url)
         self._transport = transport or open_transport(settings)
-        self._slots = asyncio.Semaphore(settings.concurrency)
         self._headers = {
             "host": self._host,
             "accept": "*/*",
@@ -61,6 +59,11 @@ class HttpClient:
         self._extensions = {"timeout": {"connect": limit, "pool": limit, "read": None, "write": None}}
         if base.scheme == "http" and not _is_loopback(base.host):
             _logger.warning("insecure: keys and pictures travel unencrypted", host=self._host)
+
+    @property
+    def base_url(self) -> str:
+        """What every path is added to."""
+        return self._base
 
     @property
     def host(self) -> str:
@@ -99,19 +102,18 @@ class HttpClient:
             stream=body.stream if body else None,
             extensions=self._extensions,
         )
-        async with self._slots:
-            try:
-                response = await self._transport.handle_async_request(request)
-            except (httpx.TransportError, OSError) as error:
-                raise network_failure(error, self._host) from error
-            try:
-                if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
-                    # Only a proxy says so. To a CONNECT the transport hears it; here it stands for the answer.
-                    raise network_failure(httpx.ProxyError("407"), self._host)
-                yield Answer(response, self._host)
-            finally:
-                with suppress(httpx.TransportError, OSError):  # what has been read is not lost to a bad farewell
-                    await response.aclose()
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.TransportError, OSError) as error:
+            raise network_failure(error, self._host) from error
+        try:
+            if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+                # Only a proxy says so. To a CONNECT the transport hears it; here it stands for the answer.
+                raise network_failure(httpx.ProxyError("407"), self._host)
+            yield Answer(response, self._host)
+        finally:
+            with suppress(httpx.TransportError, OSError):  # what has been read is not lost to a bad farewell
+                await response.aclose()
 
     def _full_url(self, path: str) -> httpx.URL:
         return httpx.URL(f"{self._base}/{path.lstrip('/')}")

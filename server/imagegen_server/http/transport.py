@@ -36,7 +36,7 @@ def _socket_options() -> list[tuple[int, int, int]]:
 class HttpSettings:
     """How to reach a provider.
 
-    `headers` are sent with every request and win over what the adapter sends. `concurrency` counts exchanges at a time.
+    `headers` are sent with every request and win over what the adapter sends.
     `proxy` is a URL, with user and password if the proxy wants them; empty: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and
     NO_PROXY say. `ca` is the path of a PEM file with authorities to trust beside the usual ones. `connect_timeout` is
     in seconds and covers name, connection and TLS; nothing else is limited here.
@@ -46,7 +46,6 @@ class HttpSettings:
 
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    concurrency: int = 64
     proxy: str = field(default="", repr=False)
     ca: str = ""
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
@@ -62,8 +61,6 @@ class HttpSettings:
             raise ValueError('base_url must be a URL that begins with "https://" or "http://"')
         if url.userinfo or url.query or url.fragment:
             raise ValueError("base_url must have neither a user, a query nor a fragment")
-        if self.concurrency < 1:
-            raise ValueError("concurrency must be at least 1")
         if self.engine not in {"aiohttp", "httpx"}:
             raise ValueError('engine must be "aiohttp" or "httpx"')
         for name, value in self.headers.items():

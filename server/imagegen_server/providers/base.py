@@ -4,11 +4,12 @@ Fan-out, validation against capabilities, warnings, partial success, the log and
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from imagegen_server.domain.capabilities import Model
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
@@ -26,6 +27,14 @@ class Log(Protocol):
         """Log something worth knowing in development."""
 
 
+async def cannot_fetch(_url: str) -> bytes:
+    """Stand for the fetcher of images where there is none.
+
+    :raises ImageError: INVALID_RESPONSE
+    """
+    raise ImageError(Reason.INVALID_RESPONSE, "the provider answered a URL, and nothing here fetches it")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What belongs to one attempt rather than to its task.
@@ -35,7 +44,8 @@ class Call:
     request id if it told one. What fails before counts as not billed if the error says so; what fails after never is
     sent again.
     `http` reaches the base URL of the provider's table and `key` is the key for this attempt; both are None for a
-    provider that declares no `ProviderType.remote`.
+    provider that declares no `ProviderType.remote`. `number` counts the attempts at the same images from 1. `fetch` gets
+    the bytes of an image that the provider answered as a URL, without the provider's key; it raises ImageError.
     """
 
     deadline: float
@@ -43,6 +53,8 @@ class Call:
     accepted: Callable[[str], None]
     http: HttpClient | None = None
     key: Secret | None = None
+    number: int = 1
+    fetch: Callable[[str], Awaitable[bytes]] = cannot_fetch
 
 
 class Provider(ABC):
@@ -122,8 +134,8 @@ class ProviderType(Generic[SettingsT]):
     """What an entry point of the group `imagegen.providers` names: a kind of provider that config can set up.
 
     `settings` is a frozen dataclass whose fields are the keys of the provider's table in the configuration, besides
-    those that every provider has (type, timeout) and those that every remote one has (base_url, api_key, headers,
-    concurrency, proxy, ca, engine); config fills it. `build` gets the provider's configured name.
+    those that every provider has (type, timeout, concurrency, queue, requests_per_minute, retry) and those that every
+    remote one has (base_url, api_key, key_strategy, headers, proxy, ca, engine); config fills it. `build` gets the provider's configured name.
     `implicit_on_loopback`: enabled without a table of its own while the server listens on loopback only.
     """
 

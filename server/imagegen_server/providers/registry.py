@@ -6,7 +6,6 @@ from importlib.metadata import entry_points
 
 import structlog
 
-from imagegen_server.domain.secret import Secret
 from imagegen_server.http.client import HttpClient
 
 from .base import Provider, ProviderType
@@ -18,14 +17,13 @@ ENTRY_POINT_GROUP = "imagegen.providers"
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider that is set up. `timeout` in seconds, for one attempt; `http` and `key` as in Call."""
+    """A provider that is set up. `timeout` in seconds, for one attempt; `http` as in Call."""
 
     name: str
     type_name: str
     provider: Provider
     timeout: float = 600.0
     http: HttpClient | None = None
-    key: Secret | None = None
 
 
 class Registry:

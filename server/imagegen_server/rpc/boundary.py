@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from typing import Any, Self, TypeAlias, cast
 
@@ -12,11 +12,12 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.result import GenerationFailure
 from imagegen_server.generation.faults import describe_fault
+from imagegen_server.generation.generation import BrokenGeneration
 
+from .callers import Authenticator, acting_for
 from .status import MAX_VIOLATIONS, Trailers, status_of
-from .wire import EDIT_REQUEST, MAX_BESIDE_IMAGES, bytes_beside_images
+from .wire import IMAGES_OF, MAX_BESIDE_IMAGES, Paths, bytes_beside_images
 
 _SERVICES = "/imagegen.v1."
 _LONGEST_FACT = 200
@@ -27,16 +28,6 @@ _logger = structlog.get_logger("imagegen.call")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
-
-
-class BrokenGeneration(Exception):
-    """A generation ended without any image."""
-
-    def __init__(self, error: ImageError, failure: GenerationFailure) -> None:
-        """Carry both to the boundary."""
-        super().__init__(error.message)
-        self.error = error
-        self.failure = failure
 
 
 _facts: ContextVar[dict[str, object]] = ContextVar("call_facts")
@@ -53,9 +44,10 @@ class Boundary(grpc.aio.ServerInterceptor):
     A streaming one may yield bytes: a message that is written already.
     """
 
-    def __init__(self, slow_reader: float) -> None:
-        """End a stream whose reader takes nothing for `slow_reader` seconds."""
+    def __init__(self, slow_reader: float, authenticator: Authenticator | None = None) -> None:
+        """End a stream whose reader takes nothing for `slow_reader` seconds. No `authenticator`: everybody may call."""
         self._slow_reader = slow_reader
+        self._authenticator = authenticator
         self._wrapped: dict[str, _Handler] = {}
         """By method: a server asks for the handler with every call, and it is always the same."""
 
@@ -66,6 +58,11 @@ class Boundary(grpc.aio.ServerInterceptor):
     ) -> _Handler:
         """Wrap the handler, unless the service is not ours."""
         method = handler_call_details.method
+        if self._authenticator and method.startswith(_SERVICES):
+            try:
+                self._authenticator.by_token(handler_call_details.invocation_metadata)
+            except ImageError as problem:
+                return _refusing(method, problem)
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
@@ -76,6 +73,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: "grpc.RpcMethodHandler[Any, Any]", method: str) -> _Handler:
         unary = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
+        paths = IMAGES_OF.get(method.rpartition("/")[2], {})
         streaming = cast("Callable[[Message, Context], AsyncGenerator[Message | bytes, None]]", handler.unary_stream)
 
         # grpc keeps what `abort` raises, in a circle with the context, until the collector comes by. So it is called
@@ -83,9 +81,10 @@ class Boundary(grpc.aio.ServerInterceptor):
         async def answer(request: bytes, context: Context) -> bytes:
             with _CallLine(method) as line:
                 try:
-                    # Written here, because grpc would keep the message beside its bytes until all is sent.
-                    message = await unary(_parse(request, handler.request_deserializer), context)
-                    return message.SerializeToString()
+                    with self._identified(context):
+                        # Written here, because grpc would keep the message beside its bytes until all is sent.
+                        message = await unary(_parse(request, handler.request_deserializer, paths), context)
+                        return message.SerializeToString()
                 except Exception as problem:  # noqa: BLE001 - a fault in one call must not touch the others
                     refusal = line.refusal(problem)
                 finally:
@@ -95,8 +94,9 @@ class Boundary(grpc.aio.ServerInterceptor):
         async def stream(request: bytes, context: Context) -> None:
             with _CallLine(method) as line:
                 try:
-                    await self._send(context, streaming(_parse(request, handler.request_deserializer), context))
-                    return
+                    with self._identified(context):
+                        await self._send(context, streaming(_parse(request, handler.request_deserializer, paths), context))
+                        return
                 except Exception as problem:  # noqa: BLE001 - as above
                     refusal = line.refusal(problem)
                 finally:
@@ -106,6 +106,24 @@ class Boundary(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(cast("Any", stream), None, None)
         return grpc.unary_unary_rpc_method_handler(cast("Any", answer), None, None)
+
+    @contextmanager
+    def _identified(self, context: Context) -> Iterator[None]:
+        """Know who calls.
+
+        :raises ImageError: CALLER_UNAUTHENTICATED
+        """
+        if self._authenticator is None:
+            yield
+            return
+        try:
+            caller = self._authenticator.identify(context)
+        except ImageError:
+            note(peer=context.peer())
+            raise
+        note(caller=caller.name)
+        with acting_for(caller):
+            yield
 
     async def _send(self, context: Context, messages: AsyncGenerator[Message | bytes, None]) -> None:
         async with aclosing(messages):
@@ -120,13 +138,25 @@ class Boundary(grpc.aio.ServerInterceptor):
             raise ImageError(Reason.CANCELLED, f"the reader took nothing for {self._slow_reader:g} s") from None
 
 
-def _parse(data: bytes, deserialize: Callable[[bytes], Message] | None) -> Message:
+def _refusing(method: str, error: ImageError) -> _Handler:
+    """Answer a call of a stranger without reading its request, which may be large."""
+
+    async def refuse(_requests: object, context: Context) -> None:
+        with _CallLine(method) as line:
+            note(peer=context.peer())
+            refusal = line.refusal(error)
+            await context.abort(*refusal)
+
+    return grpc.stream_stream_rpc_method_handler(cast("Any", refuse), None, None)
+
+
+def _parse(data: bytes, deserialize: Callable[[bytes], Message] | None, paths: Paths) -> Message:
     """Read a request, after a look at what parsing it would cost.
 
     :raises ImageError: INVALID_REQUEST
     """
     assert deserialize is not None
-    if len(data) > MAX_BESIDE_IMAGES and bytes_beside_images(data, EDIT_REQUEST) > MAX_BESIDE_IMAGES:
+    if len(data) > MAX_BESIDE_IMAGES and bytes_beside_images(data, paths) > MAX_BESIDE_IMAGES:
         raise ImageError(
             Reason.INVALID_REQUEST,
             f"the request has more than {MAX_BESIDE_IMAGES} bytes that are no image: prompts, params or unknown fields",

@@ -16,10 +16,9 @@ from imagegen_server.domain.events import (
     Started,
 )
 from imagegen_server.generation.engine import Engine
-from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.generation import BrokenGeneration, Generation
 from imagegen_server.generation.log import CHUNK_BYTES, Entry, Heartbeat
 
-from .boundary import BrokenGeneration
 from .encode import (
     failure_message,
     generated_message,
@@ -86,6 +85,8 @@ async def stream_events(
         opening = _opening(generation, entry)
         if entry.first > after or entry.terminal:
             yield opening
+        if entry.terminal:
+            engine.told(generation.id)
         if with_bytes:
             async for message in _chunks(engine, generation, entry, after):
                 yield message

@@ -10,19 +10,32 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from imagegen.v1 import image_pb2, image_service_pb2
 
 from imagegen_server.domain.errors import Violation
-from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNRECOGNISED, ImageFacts, InputImage
+from imagegen_server.domain.image import MAX_IMAGE_BYTES, UNREADABLE, InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
-from imagegen_server.domain.task import MAX_COMPRESSION, MAX_PREVIEWS, MAX_SIDE, Operation, Options, PixelSize, Wish
-from imagegen_server.images.facts import is_truncated, read_facts
+from imagegen_server.domain.task import (
+    MAX_COMPRESSION,
+    MAX_PREVIEWS,
+    MAX_SIDE,
+    ImageReference,
+    Operation,
+    Options,
+    PixelSize,
+    RetryWish,
+    Wish,
+)
+from imagegen_server.generation.inputs import read_input
 
 MAX_PROMPT_BYTES = 131_072
 MAX_INPUT_IMAGES = 16
 MAX_WORD_LENGTH = 32
+MAX_URL_BYTES = 8192
+MAX_IMAGE_ID_LENGTH = 128
+MAX_REQUEST_ID = 128
+MAX_FALLBACKS = 8
 FIRST_INEXACT_INTEGER = 2**53
 """From here on a double skips integers, so one that arrives may not be the one that was meant."""
 
-_INPUT_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 _MOST_UNKNOWN = 1000
 """Unknown fields of one message that are looked at."""
 
@@ -30,7 +43,6 @@ _MOST_FINDINGS = 100
 """Findings of one kind that are kept; a request of 65 MB could hold millions."""
 
 _PACKAGE = "imagegen.v1."
-_UNREADABLE = InputImage(b"", ImageFacts(UNRECOGNISED, None, None, alpha=False))
 _WORDS = ("aspect_ratio", "resolution", "quality", "background", "format")
 
 Request = image_service_pb2.GenerateRequest | image_service_pb2.EditRequest
@@ -56,6 +68,7 @@ def decode(request: Request, *, preview_default: int) -> Decoded:
         params={key: _json_object(struct, f"params.{key}", wrong) for key, struct in request.params.items()},
         strict=request.strict,
         preview_default=preview_default,
+        retry=_retry(request.retry, wrong),
     )
     if not request.model:
         wrong.append(Violation("model", "is required: provider/model or an alias"))
@@ -65,7 +78,7 @@ def decode(request: Request, *, preview_default: int) -> Decoded:
         wrong.append(Violation("input.prompt", "is required"))
     if len(request.input.prompt.encode()) > MAX_PROMPT_BYTES:
         wrong.append(Violation("input.prompt", f"is longer than {MAX_PROMPT_BYTES} bytes"))
-    wrong += _not_yet(request)
+    _terms(request, wrong)
     warnings = [
         Warning(path, WarningReason.UNKNOWN_FIELD, "this server is older than your client and does not know this field")
         for path in _first_distinct(_unknown_fields(request, ""))
@@ -73,18 +86,38 @@ def decode(request: Request, *, preview_default: int) -> Decoded:
     return Decoded(wish, wrong, warnings)
 
 
-def _not_yet(request: Request) -> Iterator[Violation]:
-    """Refuse by name what this version does not do, rather than ignore it."""
-    if request.request_id:
-        yield Violation("request_id", "is not supported by this version of the server")
-    if request.on_disconnect == image_pb2.ON_DISCONNECT_DETACH:
-        yield Violation("on_disconnect", "DETACH is not supported by this version of the server")
-    elif request.on_disconnect not in (image_pb2.ON_DISCONNECT_UNSPECIFIED, image_pb2.ON_DISCONNECT_CANCEL):
-        yield Violation("on_disconnect", f"has no value {request.on_disconnect}")
-    if request.HasField("retry"):
-        yield Violation("retry", "is not supported by this version of the server")
+def _retry(policy: image_pb2.RetryPolicy, wrong: list[Violation]) -> RetryWish:
+    if len(policy.fallback_models) > MAX_FALLBACKS:
+        wrong.append(Violation("retry.fallback_models", f"at most {MAX_FALLBACKS} models"))
+    wrong += [
+        Violation(f"retry.fallback_models[{position}]", "is empty: provider/model or an alias")
+        for position, name in enumerate(policy.fallback_models[:MAX_FALLBACKS])
+        if not name
+    ]
+    return RetryWish(
+        fallback_models=tuple(name for name in policy.fallback_models[:MAX_FALLBACKS] if name),
+        retry_ambiguous=policy.retry_ambiguous,
+        fallback_on_content_filtered=policy.fallback_on_content_filtered,
+    )
+
+
+def _terms(request: Request, wrong: list[Violation]) -> None:
+    """Check how the caller wants it to be held and delivered."""
+    if problem := why_no_request_id(request.request_id):
+        wrong.append(Violation("request_id", problem))
+    if request.on_disconnect not in image_pb2.OnDisconnect.values():
+        wrong.append(Violation("on_disconnect", f"has no value {request.on_disconnect}"))
     if request.delivery.mode not in image_pb2.DeliveryMode.values():
-        yield Violation("delivery.mode", f"has no value {request.delivery.mode}")
+        wrong.append(Violation("delivery.mode", f"has no value {request.delivery.mode}"))
+
+
+def why_no_request_id(text: str) -> str:
+    """Tell what is wrong with a caller's own id; "" = nothing."""
+    if len(text) > MAX_REQUEST_ID:
+        return f"is longer than {MAX_REQUEST_ID} characters"
+    if not all("!" <= character <= "~" for character in text):
+        return "has characters that are not visible ASCII"
+    return ""
 
 
 def _options(options: image_pb2.ImageOptions, wrong: list[Violation]) -> Options:
@@ -132,38 +165,45 @@ def _with_images(wish: Wish, edit: image_pb2.ImageEditInput, wrong: list[Violati
         wrong.append(Violation("input.images", "at least one image is required"))
     if len(edit.images) > MAX_INPUT_IMAGES:
         wrong.append(Violation("input.images", f"at most {MAX_INPUT_IMAGES} images"))
+    references: list[ImageReference] = []
     images = tuple(
-        _image(source, f"input.images[{position}]", wrong)
+        _image(source, ImageReference(f"input.images[{position}]", position), references, wrong)
         for position, source in enumerate(edit.images[:MAX_INPUT_IMAGES])
     )
-    mask = _image(edit.mask, "input.mask", wrong) if edit.HasField("mask") else None
-    return replace(wish, images=images, mask=mask)
+    mask = None
+    if edit.HasField("mask"):
+        mask = _image(edit.mask, ImageReference("input.mask", None), references, wrong)
+    return replace(wish, images=images, mask=mask, references=tuple(references))
 
 
-def _image(source: image_pb2.ImageSource, path: str, wrong: list[Violation]) -> InputImage:
-    kind = source.WhichOneof("source")
-    problem = ""
-    if kind is None:
-        problem = "has no source: give data"
-    elif kind != "data":
-        path, problem = f"{path}.{kind}", "is not supported by this version of the server; give data"
-    elif len(source.data) > MAX_IMAGE_BYTES:
-        path, problem = f"{path}.data", f"is {len(source.data)} bytes; at most {MAX_IMAGE_BYTES}"
-    if problem:
-        wrong.append(Violation(path, problem))
-        return _UNREADABLE
-    facts = read_facts(source.data)
-    if facts is None or facts.media_type not in _INPUT_TYPES:
-        problem = f"is {facts.media_type if facts else 'no image'}; give a PNG, JPEG, WebP or GIF"
-    elif facts.width is None:
-        problem = f"is {facts.media_type}, but cut short in its header"
-    elif is_truncated(source.data, facts.media_type):
-        problem = f"is {facts.media_type}, but cut short"
-    if facts is None or problem:
-        wrong.append(Violation(f"{path}.data", problem))
-        return _UNREADABLE
+def _image(
+    source: image_pb2.ImageSource, place: ImageReference, references: list[ImageReference], wrong: list[Violation]
+) -> InputImage:
+    """Read an image that came along, or add to `references` where it is."""
+    path, kind = place.field, source.WhichOneof("source")
+    if problem := _why_no_source(source, kind):
+        wrong.append(Violation(f"{path}.{kind}" if kind else path, problem))
+        return UNREADABLE
     metadata = {key: _json_object(struct, f"{path}.metadata.{key}", wrong) for key, struct in source.metadata.items()}
-    return InputImage(source.data, facts, metadata)
+    if kind == "data":
+        return read_input(source.data, f"{path}.data", wrong, metadata)
+    references.append(replace(place, url=source.url, image_id=source.image_id, metadata=metadata))
+    return UNREADABLE
+
+
+def _why_no_source(source: image_pb2.ImageSource, kind: str | None) -> str:
+    """Tell what is wrong with a source, without looking at the image; "" = nothing."""
+    if kind is None:
+        return "has no source: give data, a url or an image_id"
+    if not getattr(source, kind) and kind != "data":
+        return "is empty: give an http or https URL" if kind == "url" else "is empty: give the id of an upload or image"
+    if len(source.url.encode()) > MAX_URL_BYTES:
+        return f"is longer than {MAX_URL_BYTES} bytes"
+    if len(source.image_id) > MAX_IMAGE_ID_LENGTH:
+        return f"is longer than {MAX_IMAGE_ID_LENGTH} characters"
+    if len(source.data) > MAX_IMAGE_BYTES:
+        return f"is {len(source.data)} bytes; at most {MAX_IMAGE_BYTES}"
+    return ""
 
 
 def _json_object(struct: struct_pb2.Struct, path: str, wrong: list[Violation]) -> JsonObject:

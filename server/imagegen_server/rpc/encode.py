@@ -16,6 +16,7 @@ from imagegen_server.domain.events import PreviewShown, Progress, Started
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import (
     Attempt,
+    Cost,
     GeneratedImage,
     GenerationFailure,
     ImageResult,
@@ -53,7 +54,7 @@ def result_message(result: ImageResult, data: Mapping[str, bytes] | None = None)
         images=[generated_message(image) for image in result.images],
         failures=[failure_message(failure, result.generation_id, result.request_id) for failure in result.failures],
         usage=_usage(result.usage) if result.usage else None,
-        warnings=_warnings(result.warnings),
+        warnings=warning_messages(result.warnings),
         attempts=[_attempt(attempt) for attempt in result.attempts],
         metadata=_structs(result.metadata),
     )
@@ -129,7 +130,7 @@ def started_message(started: Started) -> image_stream_pb2.GenerationStarted:
         generation_id=started.generation_id,
         request_id=started.request_id,
         model=started.model,
-        warnings=_warnings(started.warnings),
+        warnings=warning_messages(started.warnings),
     )
 
 
@@ -201,7 +202,8 @@ def _capabilities(capabilities: Capabilities, max_count: int) -> model_service_p
     )
 
 
-def _warnings(warnings: Iterable[Warning]) -> list[image_pb2.Warning]:
+def warning_messages(warnings: Iterable[Warning]) -> list[image_pb2.Warning]:
+    """Write what is not done as asked."""
     return [
         image_pb2.Warning(
             field=warning.field,
@@ -228,15 +230,17 @@ def _attempt(attempt: Attempt) -> image_pb2.Attempt:
 
 
 def _usage(usage: Usage) -> image_pb2.ImageUsage:
-    cost = usage.cost
     return image_pb2.ImageUsage(
         images_generated=_if_it_fits(usage.images_generated),
         input_tokens=_if_it_fits(usage.input_tokens),
         output_tokens=_if_it_fits(usage.output_tokens),
-        cost=image_pb2.Cost(amount=cost.amount, currency=text(cost.currency), estimated=cost.estimated)
-        if cost
-        else None,
+        cost=cost_message(usage.cost) if usage.cost else None,
     )
+
+
+def cost_message(cost: Cost) -> image_pb2.Cost:
+    """Write an amount of money."""
+    return image_pb2.Cost(amount=cost.amount, currency=text(cost.currency), estimated=cost.estimated)
 
 
 def _if_it_fits(value: int | None, least: int = 0, end: int = 2**32) -> int | None:

@@ -9,12 +9,14 @@ from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_g
 
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.generation.callers import may_use, may_use_provider
 from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.fitting import MAX_COUNT
 from imagegen_server.generation.plan import Planner
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .boundary import Context, note
+from .callers import current_caller
 from .encode import model_message
 
 _logger = structlog.get_logger("imagegen.call")
@@ -36,7 +38,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     async def ListModels(
         self, request: model_service_pb2.ListModelsRequest, _context: Context
     ) -> model_service_pb2.ListModelsResponse:
-        """List a page of the known models."""
+        """List a page of the known models that the caller may use, by name or by alias."""
         entries = self._chosen(request.provider)
         after = _from_token(request.page_token)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
@@ -46,21 +48,21 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             for entry, listed in zip(entries, lists, strict=True)
             if not isinstance(listed, Reason)
             for model in listed
+            if self._may_use(f"{entry.name}/{model.id}")
         ]
         unreachable = [
             model_service_pb2.UnreachableProvider(
                 provider=entry.name, reason=error_reason_pb2.ErrorReason.ValueType(listed.value)
             )
             for entry, listed in zip(entries, lists, strict=True)
-            if isinstance(listed, Reason)
+            if isinstance(listed, Reason) and may_use_provider(current_caller(), entry.name)
         ]
         models = sorted((item for item in models if item[0] > after), key=lambda item: item[0])
         page = models[:size]
         note(models=len(page))
         return model_service_pb2.ListModelsResponse(
             models=[
-                model_message(model, entry.name, self._planner.aliases_of(name), MAX_COUNT)
-                for name, entry, model in page
+                model_message(model, entry.name, self._usable_aliases(name), MAX_COUNT) for name, entry, model in page
             ],
             next_page_token=_to_token(page[-1][0]) if len(models) > size else "",
             unreachable=unreachable,
@@ -74,9 +76,23 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         if not request.model:
             problem = "is required: provider/model or an alias"
             raise ImageError(Reason.INVALID_REQUEST, f"model: {problem}", violations=[Violation("model", problem)])
-        entry, model = self._planner.resolve(request.model)
-        aliases = self._planner.aliases_of(f"{entry.name}/{model.id}")
+        entry, model = self._planner.resolve(request.model)[0]
+        name = f"{entry.name}/{model.id}"
+        if not may_use(current_caller(), request.model, name):
+            raise ImageError(
+                Reason.CALLER_NOT_ALLOWED,
+                f"{current_caller().name} may not use {name}; ListModels tells what it may use",
+                metadata={"model": name},
+            )
+        aliases = self._usable_aliases(name)
         return model_service_pb2.GetModelResponse(model=model_message(model, entry.name, aliases, MAX_COUNT))
+
+    def _usable_aliases(self, name: str) -> list[str]:
+        """List the aliases by which the caller may use "provider/model"."""
+        return [alias for alias in self._planner.aliases_of(name) if may_use(current_caller(), alias, name)]
+
+    def _may_use(self, name: str) -> bool:
+        return may_use(current_caller(), name, name) or bool(self._usable_aliases(name))
 
     def _chosen(self, provider: str) -> list[ProviderEntry]:
         if not provider:

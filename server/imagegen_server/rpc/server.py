@@ -10,9 +10,14 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from imagegen.v1 import image_service_pb2, image_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 
+from imagegen_server.domain.credentials import ServerCertificate
+
 from .boundary import Boundary
+from .callers import Authenticator
 from .image_service import ImageService
 from .model_service import ModelService
+from .tls import server_credentials
+from .watched import Watched
 
 SERVICES = (
     image_service_pb2.DESCRIPTOR.services_by_name["ImageService"].full_name,
@@ -71,11 +76,20 @@ class Server:
     """One listening gRPC server."""
 
     def __init__(
-        self, settings: ListenSettings, images: ImageService, models: ModelService, providers: Iterable[str]
+        self,
+        settings: ListenSettings,
+        images: ImageService,
+        models: ModelService,
+        providers: Iterable[str],
+        *,
+        tls: Watched[ServerCertificate] | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
-        """Register the services."""
+        """Register the services. No `tls` = clear text; no `authenticator` = everybody may call."""
         self._settings = settings
-        self._server = grpc.aio.server(options=channel_options(settings), interceptors=[Boundary(settings.slow_reader)])
+        self._tls = tls
+        boundary = Boundary(settings.slow_reader, authenticator)
+        self._server = grpc.aio.server(options=channel_options(settings), interceptors=[boundary])
         self._health = _Health()
         self._names = ["", *SERVICES, *(health_name(provider) for provider in providers)]
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, self._server)
@@ -110,13 +124,18 @@ class Server:
         """
         host, _, _ = self._settings.listen.rpartition(":")
         try:
-            port = self._server.add_insecure_port(self._settings.listen)
+            port = self._add_port(self._settings.listen)
         except RuntimeError as problem:
             raise OSError(f"cannot listen on {self._settings.listen}") from problem
         await self._server.start()
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return self._settings.listen if self._settings.listen.startswith("unix:") else f"{host}:{port}"
+
+    def _add_port(self, listen: str) -> int:
+        if self._tls:
+            return self._server.add_secure_port(listen, server_credentials(self._tls))
+        return self._server.add_insecure_port(listen)
 
     async def say_not_serving(self) -> None:
         """Tell load balancers to send new calls elsewhere."""

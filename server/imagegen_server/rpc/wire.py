@@ -17,6 +17,16 @@ Paths: TypeAlias = "Mapping[int, Paths | None]"
 
 IMAGE_SOURCE: Paths = {15: BULK}
 EDIT_REQUEST: Paths = {2: {2: IMAGE_SOURCE, 3: IMAGE_SOURCE}}
+EXPLAIN_REQUEST: Paths = {2: EDIT_REQUEST}
+UPLOAD_REQUEST: Paths = {15: BULK}
+
+IMAGES_OF: Mapping[str, Paths] = {
+    "Edit": EDIT_REQUEST,
+    "StreamEdit": EDIT_REQUEST,
+    "Explain": EXPLAIN_REQUEST,
+    "UploadImage": UPLOAD_REQUEST,
+}
+"""By method: where its request holds image bytes."""
 
 _LENGTH_DELIMITED = 2
 _FIXED_SIZES = {1: 8, 5: 4}

@@ -1,16 +1,24 @@
-"""Images in this process's memory."""
+"""Images, uploads and request ids in this process's memory."""
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import Broken
 from imagegen_server.domain.image import ImageFacts
+from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.result import StoredImage
 from imagegen_server.generation.ids import Ids
-from imagegen_server.generation.store import Reservation, StoreSettings
+from imagegen_server.generation.store import RequestRecord, Reservation, StoreSettings, Upload
 
-_BUSY_RETRY_SECONDS = 5.0
+from .expiry import ExpiryQueue
+from .partial_uploads import UPLOAD_BYTES, PartialUploads, UploadKey, require_size
+from .requests import MemoryRequests
+from .room import Room
+
+_JSON_VALUE_BYTES = 64
+"""What a name or a value takes beside its characters."""
 
 
 @dataclass(slots=True)
@@ -18,76 +26,85 @@ class _Kept:
     caller: str
     image: StoredImage
     data: bytes
-    expiry: float
-    """On the event loop's clock."""
+    size: int
+    """With all that is kept beside the data."""
+    upload: UploadKey | None = None
     delivered: bool = False
 
 
 class _MemoryReservation:
-    def __init__(self, store: "MemoryStore", size: int) -> None:
-        self._store = store
+    def __init__(self, room: Room, size: int) -> None:
+        self._room = room
         self._left = size
 
     def use(self, size: int) -> None:
         used = min(size, self._left)
         self._left -= used
-        self._store.reserved_bytes -= used
+        self._room.reserved -= used
 
     def release(self) -> None:
         self.use(self._left)
 
 
 class MemoryStore:
-    """The image store of a server that runs as one process. See the contract in generation/store.py."""
+    """The store of a server that runs as one process. See the contract in generation/store.py."""
 
     def __init__(self, settings: StoreSettings, ids: Ids) -> None:
         """Start empty."""
-        self._settings = settings
+        self._ttl = settings.ttl
         self._ids = ids
         self._kept: dict[str, _Kept] = {}
-        """Oldest first, which is also the order in which they expire."""
         self._delivered: dict[str, None] = {}
         """Those that may go when room is short, the first to go first."""
-        self._timer: asyncio.TimerHandle | None = None
-        self.kept_bytes = 0
-        self.reserved_bytes = 0
+        self._finished: dict[UploadKey, str] = {}
+        """Image ids of the uploads that are finished."""
+        self._expiry: ExpiryQueue[str] = ExpiryQueue(settings.ttl, self._drop)
+        self._room = Room(settings.max_bytes, lambda: self._drop(next(iter(self._delivered))))
+        self._partials = PartialUploads(self._room, settings.ttl)
+        self._requests = MemoryRequests(self._room, settings.request_ttl)
         self.undelivered = 0
-        self._undelivered_bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """What images and uploads take; pieces that are still to come count."""
+        return self._room.kept + self._room.spare - self._requests.bytes
+
+    @property
+    def request_bytes(self) -> int:
+        """What request ids take."""
+        return self._requests.bytes
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What is set aside for images that are still to come."""
+        return self._room.reserved
 
     async def reserve(self, size: int) -> Reservation:
         """Keep room for `size` bytes, letting delivered images go for it."""
-        # What is more than the whole store is taken when it is empty: a wait would be for ever.
-        size = min(size, self._settings.max_bytes)
-        if self._undelivered_bytes + self.reserved_bytes + size > self._settings.max_bytes:
-            raise ImageError(
-                Reason.SERVER_BUSY,
-                "the store is full of images that nobody has read yet; read them, or ask again later",
-                retry_after=_BUSY_RETRY_SECONDS,
-            )
-        self.reserved_bytes += size
-        self._make_room()
-        return _MemoryReservation(self, size)
+        self._room.require(size)
+        size = min(size, self._room.max_bytes)
+        self._room.reserved += size
+        self._room.make()
+        return _MemoryReservation(self._room, size)
 
     async def put(
-        self, caller: str, data: bytes, facts: ImageFacts, sha256: str, reservation: Reservation
+        self,
+        caller: str,
+        data: bytes,
+        facts: ImageFacts,
+        sha256: str,
+        reservation: Reservation,
+        *,
+        metadata: Mapping[str, JsonObject] | None = None,
     ) -> StoredImage:
         """Keep an image for `ttl`."""
         if isinstance(reservation, _MemoryReservation):
             reservation.use(len(data))
-        image = StoredImage(
-            image_id=self._ids.new("img"),
-            expire_time=datetime.now(UTC) + timedelta(seconds=self._settings.ttl),
-            facts=facts,
-            size_bytes=len(data),
-            sha256=sha256,
-        )
-        expiry = asyncio.get_running_loop().time() + self._settings.ttl
-        self._kept[image.image_id] = _Kept(caller, image, data, expiry)
-        self._wait_for_expiry()
-        self.kept_bytes += len(data)
+        metadata = metadata or {}
+        image = self._stored(facts, len(data), sha256, metadata)
         self.undelivered += 1
-        self._undelivered_bytes += len(data)
-        self._make_room()
+        size = len(data) + _json_bytes(metadata)
+        self._keep(_Kept(caller, image, data, size))
         return image
 
     async def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
@@ -101,44 +118,105 @@ class MemoryStore:
     def delivered(self, image_id: str) -> None:
         """Note that the image may go when room is short, which it may be already."""
         kept = self._kept.get(image_id)
-        if kept is not None and not kept.delivered:
-            self._count_as_delivered(kept)
-            self._delivered[image_id] = None
-            self._make_room()
-
-    def _count_as_delivered(self, kept: _Kept) -> None:
+        if kept is None or kept.delivered or kept.upload:
+            return
         kept.delivered = True
         self.undelivered -= 1
-        self._undelivered_bytes -= kept.image.size_bytes
+        self._room.kept -= kept.size
+        self._room.spare += kept.size
+        self._delivered[image_id] = None
+        self._room.make()
 
-    def _make_room(self) -> None:
-        """Let delivered images go, those that were delivered first, until all fits."""
-        while self._delivered and self.kept_bytes + self.reserved_bytes > self._settings.max_bytes:
-            self._drop(next(iter(self._delivered)))
+    async def add_piece(self, caller: str, sha256: str, size_bytes: int, offset: int, data: bytes) -> Upload:
+        """Append a piece of an upload, or tell what is there."""
+        key = (caller, sha256)
+        if image_id := self._finished.get(key):
+            kept = self._kept[image_id]
+            require_size(kept.image.size_bytes, size_bytes)
+            kept.image = replace(kept.image, expire_time=self._expire_time())
+            self._expiry.renew(image_id)
+            return Upload(size_bytes, image=kept.image)
+        return self._partials.add(key, size_bytes, offset, data)
 
-    def _wait_for_expiry(self) -> None:
-        """Have one timer for all: there may be tens of thousands of small images."""
-        if self._timer is None and self._kept:
-            oldest = next(iter(self._kept.values()))
-            self._timer = asyncio.get_running_loop().call_at(oldest.expiry, self._drop_expired)
+    async def finish_upload(self, caller: str, sha256: str, facts: ImageFacts) -> StoredImage:
+        """Make an image of a whole upload."""
+        key = (caller, sha256)
+        if image_id := self._finished.get(key):
+            return self._kept[image_id].image
+        if (data := self._partials.take(key)) is None:
+            raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such upload, or not all of it; it may have expired")
+        image = self._stored(facts, len(data), sha256, {})
+        self._finished[key] = image.image_id
+        self._keep(_Kept(caller, image, data, len(data) + UPLOAD_BYTES, upload=key))
+        return image
 
-    def _drop_expired(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self._timer = None
-        while self._kept and (oldest := next(iter(self._kept))) and self._kept[oldest].expiry <= now:
-            self._drop(oldest)
-        self._wait_for_expiry()
+    async def drop_upload(self, caller: str, sha256: str) -> None:
+        """Forget an upload that is not finished."""
+        self._partials.drop((caller, sha256))
+
+    async def claim(self, caller: str, request_id: str, record: RequestRecord) -> RequestRecord | None:
+        """Take a request_id, or learn who has it."""
+        return self._requests.claim(caller, request_id, record)
+
+    async def find(self, caller: str, request_id: str) -> RequestRecord | None:
+        """Tell what a request_id stands for."""
+        return self._requests.find(caller, request_id)
+
+    async def settle(self, caller: str, request_id: str, failure: Broken | None) -> None:
+        """Note that the generation has ended."""
+        self._requests.settle(caller, request_id, failure)
+
+    async def free(self, caller: str, request_id: str) -> None:
+        """Forget a request_id."""
+        self._requests.free(caller, request_id)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        self._expiry.close()
+        for image_id in list(self._kept):
+            self._drop(image_id)
+        self._partials.close()
+        self._requests.close()
+
+    def _expire_time(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._ttl)
+
+    def _stored(
+        self, facts: ImageFacts, size_bytes: int, sha256: str, metadata: Mapping[str, JsonObject]
+    ) -> StoredImage:
+        return StoredImage(
+            image_id=self._ids.new("img"),
+            expire_time=self._expire_time(),
+            facts=facts,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            metadata=metadata,
+        )
+
+    def _keep(self, kept: _Kept) -> None:
+        self._kept[kept.image.image_id] = kept
+        self._expiry.renew(kept.image.image_id)
+        self._room.kept += kept.size
+        self._room.make()
 
     def _drop(self, image_id: str) -> None:
         kept = self._kept.pop(image_id)
-        self._delivered.pop(image_id, None)
-        if not kept.delivered:
-            self._count_as_delivered(kept)
-        self.kept_bytes -= kept.image.size_bytes
+        self._expiry.discard(image_id)
+        if kept.delivered:
+            del self._delivered[image_id]
+            self._room.spare -= kept.size
+            return
+        self._room.kept -= kept.size
+        if kept.upload:
+            del self._finished[kept.upload]
+        else:
+            self.undelivered -= 1
 
-    def close(self) -> None:
-        """Let go of everything."""
-        for image_id in list(self._kept):
-            self._drop(image_id)
-        if self._timer is not None:
-            self._timer.cancel()
+
+def _json_bytes(value: object) -> int:
+    """Estimate what a JSON value takes in memory. An empty object takes nothing: most images have no more."""
+    if isinstance(value, Mapping):
+        return sum(2 * _JSON_VALUE_BYTES + len(key) + _json_bytes(item) for key, item in value.items())
+    if isinstance(value, list):
+        return sum(_JSON_VALUE_BYTES + _json_bytes(item) for item in value)
+    return len(value) if isinstance(value, str) else 0

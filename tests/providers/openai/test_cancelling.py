@@ -92,8 +92,7 @@ async def test_leaving_closes_the_connection(place: Place, engine: Engine) -> No
     answer = stuck(place)
     async with openai_workshop(engine=engine) as made:
         made.fake.answer_next(answer)
-        generation = await made.workshop.open(drawing(MODEL, preview_count=1 if place == "stream" else 0))
-        with generation.reading():
+        async with made.workshop.opened(drawing(MODEL, preview_count=1 if place == "stream" else 0)) as generation:
             made.workshop.engine.launch(generation)
             await reached(answer, generation, place)
             assert not answer.client_gone.is_set()
@@ -137,8 +136,7 @@ async def test_one_of_several_streams_that_hangs_costs_only_its_own_image(engine
     answer = stuck("stream")
     async with openai_workshop(engine=engine) as made:
         made.fake.answer_next(answer)
-        generation = await made.workshop.open(drawing(MODEL, count=3, preview_count=1))
-        with generation.reading():
+        async with made.workshop.opened(drawing(MODEL, count=3, preview_count=1)) as generation:
             made.workshop.engine.launch(generation)
             finished = 0
             async for entry in generation.log.read(0, PATIENCE):

@@ -30,7 +30,7 @@ def at(moment: datetime) -> SimpleNamespace:
 
 async def warnings_of(model: str) -> list[Warning]:
     """Plan a drawing by a model and list its warnings."""
-    return list((await planner(openai_entry(NOWHERE)).plan(drawing(f"openai/{model}"))).warnings)
+    return list((await planner(openai_entry(NOWHERE)).plan(drawing(f"openai/{model}"))).first.warnings)
 
 
 @pytest.mark.parametrize("model", sorted(LASTING | ENDING))
@@ -76,7 +76,7 @@ async def test_any_id_passes_as_it_is(model: str) -> None:
     """An id that was never seen is asked for without a warning, and said to be unknown."""
     assert not find_model(model).known
 
-    planned = await planner(openai_entry(NOWHERE)).plan(drawing(f"openai/{model}"))
+    planned = (await planner(openai_entry(NOWHERE)).plan(drawing(f"openai/{model}"))).first
 
     assert planned.task.model == model
     assert planned.warnings == ()
@@ -88,7 +88,7 @@ async def test_of_a_stranger_nothing_is_claimed() -> None:
 
     assert (can.generate, can.edit, can.mask, can.streaming, can.max_images) == (None,) * 5
     assert can.previews is PreviewSupport.UNKNOWN
-    planned = await planner(openai_entry(NOWHERE)).plan(drawing("openai/flux-1", count=3))
+    planned = (await planner(openai_entry(NOWHERE)).plan(drawing("openai/flux-1", count=3))).first
     assert [task.count for _, task in planned.batches] == [1, 1, 1]
 
 

@@ -8,7 +8,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.image import ImageFacts, InputImage
 from imagegen_server.domain.result import WarningReason
 from imagegen_server.domain.task import PixelSize, Wish
-from imagegen_server.generation.plan import Plan
+from imagegen_server.generation.plan import Candidate
 from PIL import Image
 
 from tests.support.generation import drawing, editing, planner, told
@@ -21,9 +21,9 @@ PICTURE = png(16, 16)
 MASK = encoded(Image.new("RGBA", (16, 16), (0, 0, 0, 128)), "PNG")
 
 
-async def planned(wish: Wish) -> Plan:
+async def planned(wish: Wish) -> Candidate:
     """Hold a wish against the provider, which is never called."""
-    return await planner(openai_entry("http://127.0.0.1:9/v1")).plan(wish)
+    return (await planner(openai_entry("http://127.0.0.1:9/v1")).plan(wish)).first
 
 
 def by(model: str = "gpt-image-2", *, params: dict[str, Any] | None = None, **options: Any) -> Wish:

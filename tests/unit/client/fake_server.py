@@ -35,6 +35,16 @@ StreamScript: TypeAlias = Callable[[Wish, Context], AsyncIterator[Event]]
 ReadScript: TypeAlias = Callable[
     [image_service_pb2.ReadImageRequest, Context], AsyncIterator[image_service_pb2.ReadImageResponse]
 ]
+ResumeScript: TypeAlias = Callable[[image_service_pb2.ResumeRequest, Context], AsyncIterator[Event]]
+CancelScript: TypeAlias = Callable[
+    [image_service_pb2.CancelRequest, Context], Awaitable[image_service_pb2.CancelResponse]
+]
+UploadScript: TypeAlias = Callable[
+    [image_service_pb2.UploadImageRequest, Context], Awaitable[image_service_pb2.UploadImageResponse]
+]
+ExplainScript: TypeAlias = Callable[
+    [image_service_pb2.ExplainRequest, Context], Awaitable[image_service_pb2.ExplainResponse]
+]
 ListScript: TypeAlias = Callable[
     [model_service_pb2.ListModelsRequest, Context], Awaitable[model_service_pb2.ListModelsResponse]
 ]
@@ -192,6 +202,11 @@ class FakeServer(
 
     stream: StreamScript = field(default_factory=lambda: play(*whole_stream(picture())))
     """What StreamGenerate and StreamEdit do."""
+    resume: ResumeScript | None = None
+    cancel: CancelScript | None = None
+    """Unset: every generation is stopped."""
+    upload: UploadScript | None = None
+    explain: ExplainScript | None = None
     read: ReadScript | None = None
     list_models: ListScript | None = None
     get_model: GetScript | None = None
@@ -222,6 +237,17 @@ class FakeServer(
     async def saw_cancel(self) -> bool:
         """Whether a hanging call is cancelled soon."""
         return await asyncio.to_thread(self.cancelled.wait, 10)
+
+    def called(self, method: str) -> list[Any]:
+        """The requests of a method so far."""
+        return [call.request for call in self.calls if call.method == method]
+
+    async def saw(self, method: str) -> Any:
+        """The first request of a method, which comes soon."""
+        async with asyncio.timeout(10):
+            while not (seen := self.called(method)):  # noqa: ASYNC110 - a list, no event
+                await asyncio.sleep(0.005)
+        return seen[0]
 
     @property
     def last(self) -> Handled:
@@ -290,28 +316,38 @@ class FakeServer(
         """Never called by the client: edit() goes over the stream form."""
         raise NotImplementedError
 
-    async def Resume(self, _request: image_service_pb2.ResumeRequest, _context: Context) -> AsyncIterator[Event]:
-        """Not used yet."""
-        raise NotImplementedError
-        yield Event()
+    async def Resume(self, request: image_service_pb2.ResumeRequest, context: Context) -> AsyncIterator[Event]:
+        """Play the script."""
+        self._note("Resume", request, context)
+        assert self.resume is not None
+        with self._telling_of_cancel():
+            async for event in self.resume(request, context):
+                yield event
 
     async def Cancel(
         self, request: image_service_pb2.CancelRequest, context: Context
     ) -> image_service_pb2.CancelResponse:
-        """Not used yet."""
-        raise NotImplementedError
+        """Play the script."""
+        self._note("Cancel", request, context)
+        if self.cancel is None:
+            return image_service_pb2.CancelResponse(generation_id="gen_1", stopped=True)
+        return await self.cancel(request, context)
 
     async def UploadImage(
         self, request: image_service_pb2.UploadImageRequest, context: Context
     ) -> image_service_pb2.UploadImageResponse:
-        """Not used yet."""
-        raise NotImplementedError
+        """Play the script."""
+        self._note("UploadImage", request, context)
+        assert self.upload is not None
+        return await self.upload(request, context)
 
     async def Explain(
         self, request: image_service_pb2.ExplainRequest, context: Context
     ) -> image_service_pb2.ExplainResponse:
-        """Not used yet."""
-        raise NotImplementedError
+        """Play the script."""
+        self._note("Explain", request, context)
+        assert self.explain is not None
+        return await self.explain(request, context)
 
 
 @contextmanager

@@ -79,7 +79,8 @@ def test_failure(thread_server: FakeServer, environment: dict[str, str], tmp_pat
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
-        "imagegen: INVALID_RESPONSE: the stream ended without a result. It may have been billed. [generation gen_1]"
+        "imagegen: INVALID_RESPONSE: the stream ended without a result. It may have been billed. [generation gen_1, "
+        "request req_1]"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -114,11 +114,13 @@ async def test_no_token_no_header(server: FakeServer, client: AsyncClient) -> No
 
 
 def test_only_free_methods_are_retried() -> None:
-    """The retry policy names the methods without side effects, and none that costs money."""
+    """The retry policy names the methods that may be called twice, and none that costs money."""
     [entry] = json.loads(service_config())["methodConfig"]
 
     assert {name["method"] for name in entry["name"]} == {
         "Resume",
+        "Cancel",
+        "UploadImage",
         "ReadImage",
         "Explain",
         "ListModels",

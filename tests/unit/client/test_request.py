@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
-from imagegen import CallSettings, Image, ImageOptions, JsonInput, Size
+from imagegen import AsyncClient, CallSettings, Image, ImageOptions, JsonInput, Size
 from imagegen._options import options_to_proto
 from imagegen._params import metadata_from_proto, params_to_proto
 from imagegen._request import plain_wish
@@ -191,3 +191,50 @@ def test_edit_puts_the_image_before_the_references() -> None:
     assert [source.data for source in asked.input.images] == [b"one", b"two"]
     assert asked.input.mask.image_id == "img_mask"
     assert not plain_wish("a/b").edit("", [one], None).input.HasField("mask")
+
+
+def test_settings_of_generation_reach_the_request() -> None:
+    """Each of them is the field of its name; a call's own word goes before the model's."""
+    bound = plain_wish("a/b").with_settings({"fallback_models": ["c/d"], "retry_ambiguous": True})
+    wish = bound.with_settings(
+        {
+            "request_id": "mine",
+            "on_disconnect": "cancel",
+            "fallback_models": ("e/f", "draft"),
+            "fallback_on_content_filtered": True,
+        }
+    )
+
+    for message in (wish.generate("a cat"), wish.edit("a cat", [], None)):
+        assert message.request_id == "mine"
+        assert message.on_disconnect == image_pb2.ON_DISCONNECT_CANCEL
+        assert message.retry == image_pb2.RetryPolicy(
+            fallback_models=["e/f", "draft"], retry_ambiguous=True, fallback_on_content_filtered=True
+        )
+
+
+def test_what_is_not_said_of_retries_is_left_to_the_server() -> None:
+    """No policy is not an empty one: that would undo the server's configuration; and an empty one can be said."""
+    plain = request()
+
+    assert not plain.HasField("retry")
+    assert (plain.request_id, plain.on_disconnect) == ("", image_pb2.ON_DISCONNECT_UNSPECIFIED)
+    assert request(fallback_models=[]).HasField("retry")
+    assert request(retry_ambiguous=False).HasField("retry")
+    assert request(on_disconnect="detach").on_disconnect == image_pb2.ON_DISCONNECT_DETACH
+
+
+def test_settings_that_cannot_be() -> None:
+    """A stream that is to be resumed cannot end with its connection; text is no list; words that there are not."""
+    with pytest.raises(ValueError, match="cannot be resumed"):
+        plain_wish("a/b").with_settings({"resumable": True}).with_settings({"on_disconnect": "cancel"})
+    with pytest.raises(TypeError, match="fallback_models"):
+        request(fallback_models="c/d")
+    with pytest.raises(ValueError, match="on_disconnect"):
+        request(on_disconnect="maybe")  # type: ignore[arg-type]
+
+
+async def test_a_request_id_is_not_bound_to_a_model() -> None:
+    """It names one call; the second one with it would be another wish."""
+    with pytest.raises(ValueError, match="one call"):
+        AsyncClient().image("a/b", request_id="mine")

@@ -19,7 +19,7 @@ from imagegen_server.domain.events import (
 )
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.result import AttemptOutcome, Usage
-from imagegen_server.generation import batch
+from imagegen_server.generation import arrivals
 
 from tests.support.generation import CALLER, able, drawing, workshop, yielding
 from tests.support.pictures import png
@@ -46,7 +46,7 @@ async def test_a_finished_image_is_stored_with_its_facts() -> None:
 
 async def test_large_images_are_hashed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Off the event loop the hash is the same."""
-    monkeypatch.setattr(batch, "_HASH_OFF_LOOP_BYTES", 10)
+    monkeypatch.setattr(arrivals, "_HASH_OFF_LOOP_BYTES", 10)
 
     result = await workshop(yielding(Complete(0, png()))).result()
 
@@ -135,7 +135,7 @@ async def test_bytes_that_are_no_whole_image_fail(data: bytes) -> None:
 async def test_an_image_over_the_hard_cap_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """One byte more than 64 MiB is refused, as many as that are not."""
     assert MAX_IMAGE_BYTES == 64 * 1024 * 1024
-    monkeypatch.setattr(batch, "MAX_IMAGE_BYTES", len(png()))
+    monkeypatch.setattr(arrivals, "MAX_IMAGE_BYTES", len(png()))
     shop = workshop(yielding(Preview(0, png(99, 99)), Complete(0, png()), Complete(1, png(99, 99))))
 
     result = await shop.result(drawing(count=2, preview_count=1))

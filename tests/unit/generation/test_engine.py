@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
+from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, ImageFinished, Preview, PreviewShown, Started
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import PixelSize, Task, Wish
-from imagegen_server.generation import engine
+from imagegen_server.generation import engine, opening
 from imagegen_server.generation.admission import AdmissionSettings
-from imagegen_server.generation.engine import ANSWER_SECONDS, SHORTEST_DEADLINE_SECONDS
+from imagegen_server.generation.engine import ANSWER_SECONDS
+from imagegen_server.generation.opening import SHORTEST_DEADLINE_SECONDS, Terms
 from imagegen_server.generation.store import StoreSettings
 
 from tests.support.generation import CALLER, Workshop, drawing, editing, events_of, until, workshop, wrong, yielding
@@ -34,7 +36,7 @@ async def test_an_opened_generation_has_its_ids_and_has_started() -> None:
     """Before anything is spent it has ids of this process, and its log says so."""
     shop = workshop()
 
-    generation = await shop.open()
+    generation = (await shop.open()).generation
 
     (started,) = generation.log.events
     assert isinstance(started, Started)
@@ -63,11 +65,12 @@ async def test_planning_uses_up_the_deadline(monkeypatch: pytest.MonkeyPatch) ->
         clock.now += 5.0
         return prepare(task)
 
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for room in (engine, opening):
+        monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(shop.provider, "prepare", slow_prepare)
 
     assert (await refusal(shop, time_left=5.5)).reason is Reason.DEADLINE_TOO_SHORT
-    assert (await shop.open(time_left=6.5)).deadline == clock.now - 5.0 + 6.5 - ANSWER_SECONDS
+    assert (await shop.open(time_left=6.5)).generation.deadline == clock.now - 5.0 + 6.5 - ANSWER_SECONDS
 
 
 async def test_a_generation_ends_before_its_deadline() -> None:
@@ -75,23 +78,21 @@ async def test_a_generation_ends_before_its_deadline() -> None:
     shop = workshop()
     now = asyncio.get_running_loop().time()
 
-    generation = await shop.open(time_left=10.0)
+    reading = await shop.open(time_left=10.0)
+    deadline = reading.generation.deadline
 
-    assert generation.deadline is not None
-    assert 9.0 < generation.deadline - now <= 10.0 - ANSWER_SECONDS + 1.0
-    assert (await shop.open()).deadline is None
+    assert deadline is not None
+    assert 9.0 < deadline - now <= 10.0 - ANSWER_SECONDS + 1.0
+    assert (await shop.open()).generation.deadline is None
 
 
 async def test_the_estimate_is_held_until_the_images_are_there() -> None:
     """Admission and store hold input and estimate from the start, then what the images really take."""
     shop = workshop(first_only)
     wish = editing(png(), png())
-    generation = await shop.open(wish)
     estimate = 16 * MIB
-
-    assert shop.in_hand == (1, wish.input_bytes + estimate, estimate)
-
-    with generation.reading():
+    async with shop.opened(wish) as generation:
+        assert shop.in_hand == (1, wish.input_bytes + estimate, estimate)
         shop.engine.launch(generation)
         await until(generation, ImageFinished)
         assert shop.in_hand == (1, wish.input_bytes + len(png()), estimate - len(png()))
@@ -102,8 +103,7 @@ async def test_the_estimate_is_held_until_the_images_are_there() -> None:
 async def test_a_failed_image_is_not_held_any_longer() -> None:
     """The estimate of an image that will not come is given back at once."""
     shop = workshop(yielding(Complete(0, b"garbage"), Complete(1, png())))
-    generation = await shop.open(drawing(count=2, size=SQUARE))
-    with generation.reading():
+    async with shop.opened(drawing(count=2, size=SQUARE)) as generation:
         shop.engine.launch(generation)
         await events_of(generation)
         assert shop.in_hand == (1, len(png()), 0)
@@ -114,9 +114,8 @@ async def test_previews_are_counted_while_they_are_there() -> None:
     """A preview in the log is held in bytes like an image."""
     data = noisy_png(64, 64)
     shop = workshop(yielding(Preview(0, data), Complete(0, png())))
-    generation = await shop.open(drawing(preview_count=1))
-    before = shop.admission.bytes_in_flight
-    with generation.reading():
+    async with shop.opened(drawing(preview_count=1)) as generation:
+        before = shop.admission.bytes_in_flight
         shop.engine.launch(generation)
         await until(generation, PreviewShown)
         await events_of(generation)
@@ -141,7 +140,7 @@ async def test_what_does_not_fit_is_refused_at_once(settings: dict[str, object])
     assert (error.reason, error.billed) == (Reason.SERVER_BUSY, Billed.NO)
     assert error.retry_after is not None
     assert shop.in_hand == held
-    shop.engine.discard(first)
+    await first.close()
     assert shop.in_hand == (0, 0, 0)
     await shop.open(drawing(size=SQUARE))
 
@@ -151,7 +150,7 @@ async def test_a_wish_that_is_wrong_holds_nothing() -> None:
     shop = workshop()
 
     with pytest.raises(ImageError) as caught:
-        await shop.engine.open(drawing(), CALLER, None, [wrong("input.prompt")])
+        await shop.engine.open(drawing(), CALLER, Terms(), [wrong("input.prompt")])
 
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert shop.in_hand == (0, 0, 0)
@@ -185,7 +184,7 @@ async def test_images_are_kept_for_the_caller_alone() -> None:
 
     await shop.engine.image(CALLER, image_id)
     with pytest.raises(ImageError) as caught:
-        await shop.engine.image("somebody else", image_id)
+        await shop.engine.image(Caller("somebody else"), image_id)
 
     assert caught.value.reason is Reason.IMAGE_NOT_FOUND
 
@@ -194,9 +193,9 @@ async def test_reading_an_image_is_a_call_in_hand() -> None:
     """Readers count as calls while they read, and over the cap they are refused."""
     shop = workshop(admission=AdmissionSettings(max_calls=1))
 
-    with shop.engine.reading_image():
+    with shop.engine.counted(CALLER):
         assert shop.admission.calls == 1
-        with pytest.raises(ImageError), shop.engine.reading_image():
+        with pytest.raises(ImageError), shop.engine.counted(CALLER):
             pass
 
     assert shop.admission.calls == 0
@@ -229,7 +228,7 @@ async def test_a_drain_waits_for_what_runs_and_for_readers() -> None:
     """It ends when the last image that nobody had read was delivered."""
     shop = workshop()
     result = await shop.result()
-    reading = shop.engine.reading_image()
+    reading = shop.engine.counted(CALLER)
     reading.__enter__()
 
     await drained_by(
@@ -242,10 +241,9 @@ async def test_a_drain_waits_for_what_runs_and_for_readers() -> None:
 async def test_a_drain_stops_what_does_not_end() -> None:
     """After its time it stops what runs, and the readers are told."""
     shop = workshop(never)
-    generation = await shop.open()
-    with generation.reading():
+    async with shop.opened() as generation:
         shop.engine.launch(generation)
-        await shop.engine.drain(0.0)
+        await shop.engine.drain(0.0, last_readers=0.0)
         last = (await events_of(generation))[-1]
 
     assert isinstance(last, Broken)

@@ -20,7 +20,7 @@ IGNORED, ADJUSTED = WarningReason.IGNORED, WarningReason.ADJUSTED
 
 async def warned(wish: Wish, provider: ScriptedProvider) -> list[tuple[str, WarningReason]]:
     """List the warnings of a plan."""
-    planned = await planner(as_entry(provider)).plan(wish)
+    planned = (await planner(as_entry(provider)).plan(wish)).first
     return [(warning.field, warning.reason) for warning in planned.warnings]
 
 
@@ -37,7 +37,7 @@ async def test_an_option_that_a_model_does_not_know_is_left_out_with_a_warning()
     provider = able(options=frozenset({"seed"}))
     wish = drawing(seed=1, quality="high", background="transparent", count=2, preview_count=1)
 
-    planned = await planner(as_entry(provider)).plan(wish)
+    planned = (await planner(as_entry(provider)).plan(wish)).first
 
     assert [(warning.field, warning.reason) for warning in planned.warnings] == [
         ("options.quality", IGNORED),
@@ -109,7 +109,7 @@ async def test_how_many_previews_are_asked_for(
     """The default of the form where the model is known to have previews; a wish as far as the model goes."""
     wish = replace(drawing(preview_count=wanted), preview_default=default)
 
-    planned = await planner(as_entry(able(**capabilities))).plan(wish)
+    planned = (await planner(as_entry(able(**capabilities))).plan(wish)).first
 
     assert planned.task.preview_count == asked
     assert [(warning.field, warning.reason) for warning in planned.warnings] == warnings
@@ -158,7 +158,7 @@ async def test_everything_that_fits_is_in_the_task() -> None:
     """Prompt, images, mask and params reach the adapter."""
     wish = editing(png(), png(shade=7), mask=png(shade=9))
 
-    task = (await planner().plan(replace(wish, params={"test": {"style": 1}}))).task
+    task = (await planner().plan(replace(wish, params={"test": {"style": 1}}))).first.task
 
     assert (task.operation, task.model, task.prompt) == (wish.operation, "any", "a boat")
     assert (task.images, task.mask, task.params) == (wish.images, wish.mask, {"style": 1})

@@ -27,7 +27,7 @@ async def violated(wish: Wish, *found: str) -> list[str]:
 )
 async def test_a_mask_without_effect_is_told(mask: bytes, warned: bool) -> None:
     """A mask that selects nothing or everything is a warning, since the caller meant something else."""
-    planned = await planner().plan(editing(png(), mask=mask))
+    planned = (await planner().plan(editing(png(), mask=mask))).first
 
     expected = [("input.mask", WarningReason.MASK_WITHOUT_EFFECT)] if warned else []
     assert [(warning.field, warning.reason) for warning in planned.warnings] == expected

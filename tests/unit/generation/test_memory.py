@@ -9,7 +9,7 @@ import pytest
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Finished, ProviderEvent
 from imagegen_server.domain.task import Task
-from imagegen_server.generation import batch
+from imagegen_server.generation import arrivals
 from imagegen_server.generation.faults import forget_frames
 from imagegen_server.providers.base import Call
 
@@ -82,11 +82,10 @@ async def test_a_stop_while_an_image_is_stored_lets_go_of_it(monkeypatch: pytest
         await release.wait()
         return "0" * 64
 
-    monkeypatch.setattr(batch, "_sha256", slow)
+    monkeypatch.setattr(arrivals, "_sha256", slow)
     shop = workshop()
-    generation = await shop.open()
-    log = weakref.ref(generation.log)
-    with generation.reading():
+    async with shop.opened() as generation:
+        log = weakref.ref(generation.log)
         shop.engine.launch(generation)
         await reached.wait()
         generation.stop(ImageError(Reason.CANCELLED, "stopped by the test"))
@@ -95,6 +94,7 @@ async def test_a_stop_while_an_image_is_stored_lets_go_of_it(monkeypatch: pytest
         events = await events_of(generation)
     assert isinstance(events[-1], Finished)
     await asyncio.gather(*shop.engine._runs)
+    shop.generations._drop(generation.id)
     del generation, events
     await asyncio.sleep(0)
 
@@ -123,8 +123,7 @@ def test_all_causes_are_let_go_of() -> None:
 
 
 async def _run(shop: ScriptedWorkshop) -> None:
-    generation = await shop.open()
-    with generation.reading():
+    async with shop.opened() as generation:
         shop.engine.launch(generation)
         await events_of(generation)
     await asyncio.gather(*shop.engine._runs)

@@ -7,6 +7,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Complete, Finished, ProviderEvent, Report
 from imagegen_server.domain.result import Cost, Usage, Warning, WarningReason
 from imagegen_server.domain.task import Task
+from imagegen_server.generation.opening import Terms
 from imagegen_server.providers.base import Call
 
 from tests.support.generation import CALLER, Workshop, able, drawing, events_of, workshop
@@ -161,8 +162,8 @@ async def test_the_result_repeats_what_the_start_said() -> None:
     """Ids, model and warnings are those of the generation."""
     shop = requests(image())
     note = Warning("#9", WarningReason.UNKNOWN_FIELD, "new")
-    generation = await shop.engine.open(drawing(seed=0), CALLER, None, warnings=[note])
-    with generation.reading():
+    async with await shop.engine.open(drawing(seed=0), CALLER, Terms(), warnings=[note]) as reading:
+        generation = reading.generation
         shop.engine.launch(generation)
         last = (await events_of(generation))[-1]
 

@@ -8,7 +8,7 @@ import pytest
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.result import WarningReason
 from imagegen_server.domain.task import PixelSize
-from imagegen_server.generation.plan import Plan
+from imagegen_server.generation.plan import Candidate
 
 from tests.support.generation import as_entry, drawing, planner, told
 from tests.support.provider import ABLE, ScriptedProvider
@@ -27,10 +27,10 @@ class TunedProvider(ScriptedProvider):
     }
 
 
-async def plan(params: Mapping[str, Any], **options: Any) -> Plan:
+async def plan(params: Mapping[str, Any], **options: Any) -> Candidate:
     """Plan with one provider "test" of type "scripted", and another one, "other"."""
     entries = as_entry(TunedProvider()), as_entry(name="other", type_name="another")
-    return await planner(*entries).plan(drawing(params=params, **options))
+    return (await planner(*entries).plan(drawing(params=params, **options))).first
 
 
 async def refusal(params: Mapping[str, Any], **options: Any) -> ImageError:
@@ -171,7 +171,7 @@ async def test_the_limits_of_an_option_are_those_of_its_param(name: str, value: 
     """The first and last value of each option are good as params too."""
     knows_all = as_entry(TunedProvider(capabilities=replace(ABLE, options=None)))
 
-    planned = await planner(knows_all).plan(drawing(params={"test": {name: value}}))
+    planned = (await planner(knows_all).plan(drawing(params={"test": {name: value}}))).first
 
     assert getattr(planned.task.options, option) == value
 

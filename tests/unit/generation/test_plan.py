@@ -9,7 +9,7 @@ from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Task, Wish
-from imagegen_server.generation.plan import Plan, Planner
+from imagegen_server.generation.plan import Candidate, Planner
 
 from tests.support.generation import able, as_entry, drawing, editing, planner, told, wrong
 from tests.support.pictures import png
@@ -40,9 +40,9 @@ class Particular(ScriptedProvider):
 
 async def test_a_wish_that_fits_is_planned() -> None:
     """The plan names the model in full, and has the task and no warnings."""
-    planned = await planner().plan(drawing(seed=3))
+    planned = (await planner().plan(drawing(seed=3))).first
 
-    assert isinstance(planned, Plan)
+    assert isinstance(planned, Candidate)
     assert (planned.entry.name, planned.model, planned.task.model) == ("test", "test/any", "any")
     assert planned.task.options.seed == 3
     assert planned.warnings == ()
@@ -96,7 +96,7 @@ async def test_a_wrong_model_alone_has_its_own_reason(model: str, reason: Reason
 
 async def test_a_model_name_is_limited() -> None:
     """512 bytes are good, and what is longer is not repeated in any answer."""
-    assert (await planner().plan(drawing("test/" + "m" * 507))).task.model == "m" * 507
+    assert (await planner().plan(drawing("test/" + "m" * 507))).first.task.model == "m" * 507
     for name in ("test/" + "m" * 508, "test/" + "船" * 170, "m" * 100_000):
         error = await refusal(drawing(name))
         assert (error.reason, len(error.message) < 200) == (Reason.MODEL_NOT_FOUND, True)
@@ -104,23 +104,23 @@ async def test_a_model_name_is_limited() -> None:
 
 async def test_a_model_name_is_split_at_the_first_slash() -> None:
     """What follows the first slash is the provider's own id, further slashes included."""
-    planned = await planner().plan(drawing("test/google/gemini:free"))
+    planned = (await planner().plan(drawing("test/google/gemini:free"))).first
 
     assert (planned.task.model, planned.model) == ("google/gemini:free", "test/google/gemini:free")
 
 
 async def test_an_alias_means_its_model() -> None:
     """A name without a slash is looked up, and the plan has the full name."""
-    made = planner(aliases={"draft": "test/any", "sketch": "test/any", "fine": "test/best"})
+    made = planner(aliases={"draft": ["test/any"], "sketch": ["test/any"], "fine": ["test/best"]})
 
-    assert (await made.plan(drawing("draft"))).model == "test/any"
+    assert (await made.plan(drawing("draft"))).first.model == "test/any"
     assert made.aliases_of("test/any") == ["draft", "sketch"]
     assert made.aliases_of("test/other") == []
 
 
 async def test_an_unknown_alias_is_answered_with_the_known_ones() -> None:
     """Whoever mistypes an alias or a provider reads which ones there are."""
-    made = planner(aliases={"draft": "test/any"})
+    made = planner(aliases={"draft": ["test/any"]})
 
     assert "draft" in (await refusal(drawing("drfat"), by=made)).message
     assert "test" in (await refusal(drawing("tset/any"), by=made)).message
@@ -183,7 +183,7 @@ async def test_an_adapter_may_change_the_task_and_warn() -> None:
     note = Warning("params.test.style", WarningReason.IGNORED, "no styles")
     adapter = planner(as_entry(Particular([note])))
 
-    planned = await adapter.plan(drawing(seed=4), (), [Warning("#99", WarningReason.UNKNOWN_FIELD, "new")])
+    planned = (await adapter.plan(drawing(seed=4), (), [Warning("#99", WarningReason.UNKNOWN_FIELD, "new")])).first
 
     assert [task.options.seed for _, task in planned.batches] == [8]
     assert [warning.field for warning in planned.warnings] == ["#99", "params.test.style"]
@@ -207,7 +207,7 @@ async def test_strict_does_not_refuse_a_model_that_retires() -> None:
     model = Model("old", ABLE, retire_time=datetime(2027, 1, 31, tzinfo=UTC))
     aged = planner(as_entry(ScriptedProvider(known_models=[model])))
 
-    planned = await aged.plan(replace(drawing("test/old"), strict=True))
+    planned = (await aged.plan(replace(drawing("test/old"), strict=True))).first
 
     assert [(warning.field, warning.reason) for warning in planned.warnings] == [
         ("model", WarningReason.MODEL_RETIRING)

@@ -11,7 +11,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, ProviderEvent
 from imagegen_server.domain.result import AttemptOutcome, StoredImage
 from imagegen_server.domain.task import Task
-from imagegen_server.generation import batch, engine, runner
+from imagegen_server.generation import arrivals, engine, opening, runner
 from imagegen_server.providers.base import Call
 
 from tests.support.generation import able, drawing, events_of, until, workshop, yielding
@@ -24,7 +24,7 @@ STOP = ImageError(Reason.CANCELLED, "stopped by the test")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> float:
     """A deadline that is long enough to be taken and leaves a generation very little time."""
-    deadline = engine.SHORTEST_DEADLINE_SECONDS + 30
+    deadline = opening.SHORTEST_DEADLINE_SECONDS + 30
     monkeypatch.setattr(engine, "ANSWER_SECONDS", deadline - 0.02)
     return deadline
 
@@ -32,8 +32,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> float:
 async def test_stop_keeps_what_is_finished() -> None:
     """Stopped after one image of three: a result with this one, and CANCELLED failures for the others."""
     shop = workshop(first_only)
-    generation = await shop.open(drawing(count=3))
-    with generation.reading():
+    async with shop.opened(drawing(count=3)) as generation:
         shop.engine.launch(generation)
         await until(generation, ImageFinished)
         generation.stop(STOP)
@@ -51,8 +50,7 @@ async def test_stop_keeps_what_is_finished() -> None:
 async def test_stop_without_an_image_is_cancelled() -> None:
     """Nothing being finished, the call is CANCELLED and may be billed; the provider's generator is closed."""
     shop = workshop(never)
-    generation = await shop.open(drawing(preview_count=1))
-    with generation.reading():
+    async with shop.opened(drawing(preview_count=1)) as generation:
         shop.engine.launch(generation)
         await until(generation, PreviewShown)
         generation.stop(STOP)
@@ -68,8 +66,7 @@ async def test_stop_without_an_image_is_cancelled() -> None:
 async def test_stop_before_the_start_calls_nobody() -> None:
     """A generation that is stopped before its requests began has no attempts, and the provider hears nothing."""
     shop = workshop(never)
-    generation = await shop.open()
-    with generation.reading():
+    async with shop.opened() as generation:
         generation.stop(STOP)
         shop.engine.launch(generation)
         events = await events_of(generation)
@@ -83,8 +80,7 @@ async def test_stop_before_the_start_calls_nobody() -> None:
 async def test_when_the_last_reader_leaves_the_generation_is_stopped() -> None:
     """One of two readers leaving changes nothing; the second one ends it, and all that was held is given back."""
     shop = workshop(first_only)
-    generation = await shop.open(drawing(count=2))
-    with generation.reading():
+    async with shop.opened(drawing(count=2)) as generation:
         with generation.reading():
             shop.engine.launch(generation)
             await until(generation, ImageFinished)
@@ -146,6 +142,7 @@ async def test_a_provider_that_ignores_cancellation_holds_nobody_up(
 ) -> None:
     """Whatever a provider does, the log gets its last entry, and the operator hears of the provider."""
     monkeypatch.setattr(runner, "STOP_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "ARRIVAL_SECONDS", 0.01)
     let_go = asyncio.Event()
 
     async def stubborn(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
@@ -210,18 +207,17 @@ async def test_an_adapter_that_cancels_itself_was_not_stopped_by_the_caller() ->
 
 async def test_an_image_that_has_come_is_not_lost_to_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop in the moment in which a finished image is hashed and stored waits for it."""
-    monkeypatch.setattr(batch, "_HASH_OFF_LOOP_BYTES", 0)
+    monkeypatch.setattr(arrivals, "_HASH_OFF_LOOP_BYTES", 0)
     shop = workshop(yielding(Complete(0, png())))
-    generation = await shop.open()
     put, reached, release = shop.store.put, asyncio.Event(), asyncio.Event()
 
-    async def slow_put(*arguments: Any) -> StoredImage:
+    async def slow_put(*arguments: Any, **named: Any) -> StoredImage:
         reached.set()
         await release.wait()
-        return await put(*arguments)
+        return await put(*arguments, **named)
 
     monkeypatch.setattr(shop.store, "put", slow_put)
-    with generation.reading():
+    async with shop.opened() as generation:
         shop.engine.launch(generation)
         await reached.wait()
         generation.stop(STOP)
@@ -237,18 +233,18 @@ async def test_an_image_that_has_come_is_not_lost_to_a_stop(monkeypatch: pytest.
 async def test_a_store_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the grace the generation ends without the image, and what comes later changes no count."""
     monkeypatch.setattr(runner, "STOP_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "ARRIVAL_SECONDS", 0.01)
     shop = workshop(yielding(Complete(0, png())))
     put, reached, release, done = shop.store.put, asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def stuck_put(*arguments: Any) -> StoredImage:
+    async def stuck_put(*arguments: Any, **named: Any) -> StoredImage:
         reached.set()
         await release.wait()
         done.set()
         return await put(*arguments)
 
     monkeypatch.setattr(shop.store, "put", stuck_put)
-    generation = await shop.open()
-    with generation.reading():
+    async with shop.opened() as generation:
         shop.engine.launch(generation)
         await reached.wait()
         generation.stop(STOP)

@@ -58,13 +58,13 @@ async def test_one_of_sixteen_requests_ignores_the_stop(monkeypatch: pytest.Monk
         yield Complete(0, png())
 
     shop = workshop(last_is_stubborn, capabilities=ONE_BY_ONE)
-    generation = await shop.open(drawing(count=16, seed=0))
-    with structlog.testing.capture_logs() as lines, generation.reading():
-        shop.engine.launch(generation)
-        await _finished(generation, 15)
-        generation.stop(STOP)
-        events = await events_of(generation)
-        await asyncio.gather(*shop.engine._runs)
+    async with shop.opened(drawing(count=16, seed=0)) as generation:
+        with structlog.testing.capture_logs() as lines:
+            shop.engine.launch(generation)
+            await _finished(generation, 15)
+            generation.stop(STOP)
+            events = await events_of(generation)
+            await asyncio.gather(*shop.engine._runs)
     let_go.set()
     shop.provider.closed.clear()
     await shop.provider.closed.wait()
@@ -92,8 +92,7 @@ async def test_what_comes_while_a_stop_settles_is_kept() -> None:
         yield Complete(0, png())
 
     shop = workshop(finishes_when_stopped, capabilities=ONE_BY_ONE)
-    generation = await shop.open(drawing(count=2, seed=0))
-    with generation.reading():
+    async with shop.opened(drawing(count=2, seed=0)) as generation:
         shop.engine.launch(generation)
         await _asked(shop, 2)
         generation.stop(STOP)
@@ -110,8 +109,7 @@ async def test_a_stop_and_a_deadline_that_has_come(monkeypatch: pytest.MonkeyPat
     """The first of both gives the reason, and there is one end."""
     monkeypatch.setattr(engine, "ANSWER_SECONDS", 31.0)
     shop = workshop(never)
-    generation = await shop.open(time_left=30.9)
-    with generation.reading():
+    async with shop.opened(time_left=30.9) as generation:
         shop.engine.launch(generation)
         if stopped_first:
             generation.stop(STOP)
@@ -138,9 +136,8 @@ async def test_an_ended_generation_has_no_timers_and_nothing_to_stop(
         return timers[-1]
 
     shop = workshop(never) if stopped else workshop()
-    generation = await shop.open()
     monkeypatch.setattr(loop, "call_later", noted)
-    with generation.reading():
+    async with shop.opened() as generation:
         shop.engine.launch(generation)
         await _asked(shop, 1)
         if stopped:

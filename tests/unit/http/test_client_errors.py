@@ -175,8 +175,8 @@ async def test_waiting_is_not_limited(engine: str) -> None:
     assert not [left for left in timers if left < 10 or left > 60]  # an idle connection is looked after
 
 
-async def test_a_slot_is_free_after_a_failure(engine: str) -> None:
-    """Failed and cancelled exchanges do not count any more."""
+async def test_a_client_is_as_good_as_new_after_a_failure(engine: str) -> None:
+    """Failed and cancelled exchanges leave nothing behind."""
 
     async def fail(exchange: Exchange) -> None:
         exchange.hang_up()
@@ -184,7 +184,7 @@ async def test_a_slot_is_free_after_a_failure(engine: str) -> None:
     async def wait(exchange: Exchange) -> None:
         await exchange.closed_by_peer()
 
-    async with HttpServer(fail) as server, client_of(server.url, engine=engine, concurrency=1) as client:
+    async with HttpServer(fail) as server, client_of(server.url, engine=engine) as client:
         for _ in range(2):
             await _failure_of(client)
         server.script = wait

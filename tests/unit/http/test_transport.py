@@ -120,7 +120,6 @@ def test_what_cannot_be_opened(settings: dict[str, str], named: str) -> None:
         {"base_url": "https://user:geheim@a.example"},
         {"base_url": "https://a.example?x=geheim"},
         {"base_url": "https://a.example:port"},
-        {"concurrency": 0},
         {"engine": "curl"},
         {"headers": {"": "x"}},
         {"headers": {"a b": "x"}},

@@ -33,11 +33,7 @@ DRAWN = yielding(Progress(Phase.SENDING), Preview(0, SKETCH), Complete(0, LARGE)
 async def ended(script: Script = DRAWN, count: int = 2) -> tuple[Workshop, Generation]:
     """Run a generation to its end, with a preview."""
     shop = workshop(script)
-    generation = await shop.open(drawing(count=count, preview_count=1))
-    with generation.reading():
-        shop.engine.launch(generation)
-        await events_of(generation)
-    return shop, generation
+    return shop, await shop.ended(drawing(count=count, preview_count=1))
 
 
 async def seen_by(
@@ -159,7 +155,7 @@ async def test_failures_are_told_with_their_ids() -> None:
 async def test_a_heartbeat_repeats_the_last_state() -> None:
     """It is progress with the last number, the last state and the time that has passed."""
     shop = workshop()
-    generation = await shop.open()
+    generation = (await shop.open()).generation
     generation.last_progress = Progress(Phase.QUEUED, queue_position=3)
     stream = stream_events(shop.engine, generation, after=0, mode=INLINE, heartbeat=0.001)
     await anext(stream)

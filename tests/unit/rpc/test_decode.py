@@ -143,17 +143,18 @@ def test_any_int64_is_a_seed(seed: int) -> None:
 @pytest.mark.parametrize(
     ("field", "fields"),
     [
-        ("request_id", {"requestId": "3b2f6a52"}),
-        ("on_disconnect", {"onDisconnect": "ON_DISCONNECT_DETACH"}),
+        ("request_id", {"requestId": "3b2f 6a52"}),
+        ("request_id", {"requestId": "\u00fc"}),
+        ("request_id", {"requestId": "x" * 129}),
         ("on_disconnect", {"onDisconnect": 9}),
-        ("retry", {"retry": {}}),
-        ("retry", {"retry": {"fallbackModels": ["test/other"]}}),
+        ("retry.fallback_models[1]", {"retry": {"fallbackModels": ["test/other", ""]}}),
+        ("retry.fallback_models", {"retry": {"fallbackModels": ["test/other"] * 9}}),
         ("delivery.mode", {"delivery": {"mode": 9}}),
         ("delivery.mode", {"delivery": {"mode": -1}}),
     ],
 )
-def test_what_is_not_done_is_refused_by_name(field: str, fields: dict[str, Any]) -> None:
-    """What this version lacks, and enum values that nobody knows, are refused rather than ignored."""
+def test_what_cannot_be_meant_is_refused_by_name(field: str, fields: dict[str, Any]) -> None:
+    """Ids that are none, empty names and enum values that nobody knows are refused rather than ignored."""
     assert violated(generate(**fields)) == [field]
     assert violated(edit(png(), **fields)) == [field]
 
@@ -230,7 +231,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     request = with_options(count=0, compression=101, quality="x" * 33)
     request.model = ""
     request.input.prompt = ""
-    request.request_id = "x"
+    request.request_id = "x y"
 
     assert set(violated(request)) == {
         "model",

@@ -3,7 +3,7 @@
 import pytest
 from imagegen.v1 import image_pb2
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
-from imagegen_server.domain.task import Operation
+from imagegen_server.domain.task import ImageReference, Operation
 from imagegen_server.rpc.decode import decode
 from PIL import Image
 
@@ -76,15 +76,48 @@ def test_an_image_is_limited_in_bytes() -> None:
     [
         (image_pb2.ImageSource(), ""),
         (image_pb2.ImageSource(media_type="image/png"), ""),
-        (image_pb2.ImageSource(url="https://example.com/a.png"), ".url"),
-        (image_pb2.ImageSource(image_id="img_1"), ".image_id"),
+        (image_pb2.ImageSource(url=""), ".url"),
+        (image_pb2.ImageSource(url="https://example.com/" + "é" * 4087), ".url"),
+        (image_pb2.ImageSource(image_id=""), ".image_id"),
+        (image_pb2.ImageSource(image_id="i" * 129), ".image_id"),
     ],
-    ids=["no source", "hint only", "url", "id"],
+    ids=["no source", "hint only", "empty url", "long url", "empty id", "long id"],
 )
-def test_a_source_must_be_bytes_in_this_version(source: image_pb2.ImageSource, path: str) -> None:
-    """No source is wrong, and the others are refused by name."""
+def test_a_source_must_say_where_the_image_is(source: image_pb2.ImageSource, path: str) -> None:
+    """None, an empty one and one that is too long are told by name, for images and masks."""
     assert set(violated(source)) == {f"input.images[1]{path}"}
     assert set(violated(source, mask=True)) == {f"input.mask{path}"}
+
+
+def test_what_is_elsewhere_is_a_reference() -> None:
+    """An image by URL and one by id keep their places for what will be fetched, the longest names that there are."""
+    url, image_id = "https://example.com/" + "e" * (8192 - 20), "i" * 128
+    request = edit(png())
+    request.input.images.add(url=url)
+    request.input.images.add(data=png(shade=9))
+    request.input.images.add(image_id=image_id).metadata["test"].update({"n": 3})
+    request.input.mask.url = "http://example.com/mask.png"
+
+    found = decode(request, preview_default=0)
+
+    assert found.violations == []
+    assert [image.data for image in found.wish.images] == [png(), b"", png(shade=9), b""]
+    assert found.wish.mask is not None
+    assert found.wish.mask.data == b""
+    assert found.wish.references == (
+        ImageReference("input.images[1]", 1, url=url),
+        ImageReference("input.images[3]", 3, image_id=image_id, metadata={"test": {"n": 3}}),
+        ImageReference("input.mask", None, url="http://example.com/mask.png"),
+    )
+
+
+def test_metadata_of_a_reference_is_checked_as_any_other() -> None:
+    """What a double cannot hold is told by its path; bytes alone make no reference."""
+    source = image_pb2.ImageSource(image_id="img_1")
+    source.metadata["test"].update({"n": 2.0**53})
+
+    assert set(violated(source)) == {"input.images[1].metadata.test.n"}
+    assert decode(edit(png()), preview_default=0).wish.references == ()
 
 
 def test_an_edit_needs_an_image_and_takes_sixteen() -> None:

@@ -9,9 +9,11 @@ from imagegen.v1 import image_pb2, image_service_pb2
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete
 from imagegen_server.domain.result import WarningReason
+from imagegen_server.domain.caller import ANONYMOUS
+from imagegen_server.generation.generation import BrokenGeneration
 from imagegen_server.generation.log import CHUNK_BYTES
-from imagegen_server.rpc.boundary import BrokenGeneration
-from imagegen_server.rpc.image_service import CALLER, DeliverySettings, ImageService
+from imagegen_server.generation.uploads import Uploads
+from imagegen_server.rpc.image_service import DeliverySettings, ImageService
 
 from tests.support.calls import as_event, edit, generate, watch
 from tests.support.context import FakeContext
@@ -25,7 +27,7 @@ LARGE = noisy_png(1100, 1100)
 
 def service(shop: Workshop, **settings: Any) -> ImageService:
     """Make the servicer of an engine."""
-    return ImageService(shop.engine, DeliverySettings(**settings))
+    return ImageService(shop.engine, Uploads(shop.store), shop.explainer, DeliverySettings(**settings))
 
 
 async def answered(
@@ -286,4 +288,4 @@ async def test_images_belong_to_the_one_caller_there_is() -> None:
     shop = workshop()
     image_id = (await answered(shop)).images[0].image.image_id
 
-    assert (await shop.store.get(CALLER, image_id))[0].image_id == image_id
+    assert (await shop.store.get(ANONYMOUS.name, image_id))[0].image_id == image_id

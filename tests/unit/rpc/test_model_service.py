@@ -6,10 +6,12 @@ from typing import Any, cast
 import pytest
 import structlog
 from imagegen.v1 import error_reason_pb2, model_service_pb2
+from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.capabilities import Capabilities, Model
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.generation.plan import Planner
 from imagegen_server.providers.registry import Registry
+from imagegen_server.rpc.callers import acting_for
 from imagegen_server.rpc.model_service import ModelService
 
 from tests.support.context import FakeContext
@@ -22,7 +24,7 @@ CONTEXT = cast("Any", FakeContext())
 def service(aliases: dict[str, str] | None = None, /, **providers: ScriptedProvider) -> ModelService:
     """Make the servicer of these providers."""
     registry = Registry([as_entry(provider, name=name) for name, provider in providers.items()])
-    return ModelService(registry, Planner(registry, aliases or {}))
+    return ModelService(registry, Planner(registry, {alias: (target,) for alias, target in (aliases or {}).items()}))
 
 
 def listing(*ids: str) -> ScriptedProvider:
@@ -148,3 +150,49 @@ async def test_what_get_model_cannot_find(name: str, reason: Reason, fields: lis
         await service(a=listing("1")).GetModel(model_service_pb2.GetModelRequest(model=name), CONTEXT)
 
     assert (caught.value.reason, told(caught.value)) == (reason, fields)
+
+
+@pytest.mark.parametrize(
+    ("models", "names", "aliases"),
+    [
+        (("*",), ["a/1", "a/2", "b/1"], ["draft"]),
+        (("a/*",), ["a/1", "a/2"], ["draft"]),
+        (("a/1", "b/1"), ["a/1", "b/1"], ["draft"]),
+        (("draft",), ["a/1"], ["draft"]),
+        (("b/*",), ["b/1"], []),
+        ((), [], []),
+    ],
+)
+async def test_a_caller_is_shown_what_it_may_use(models: tuple[str, ...], names: list[str], aliases: list[str]) -> None:
+    """By name or by alias; a model that it may not use is not there, and pages are full all the same."""
+    made = service({"draft": "a/1"}, a=listing("1", "2"), b=listing("1"))
+
+    with acting_for(Caller("c", models)):
+        answer = await made.ListModels(model_service_pb2.ListModelsRequest(), CONTEXT)
+        assert [model.name for model in answer.models] == names
+        assert [alias for model in answer.models for alias in model.aliases] == aliases
+        assert (await listed(made, page_size=1))[0] == names[:1]
+
+
+async def test_a_caller_is_told_only_of_the_providers_that_it_may_use() -> None:
+    """One that does not answer is nobody's business who may not use it."""
+    made = service(a=failing(ImageError(Reason.TIMEOUT, "late")), b=failing(ImageError(Reason.TIMEOUT, "late")))
+
+    with acting_for(Caller("c", ("b/*",))):
+        answer = await made.ListModels(model_service_pb2.ListModelsRequest(), CONTEXT)
+
+    assert [item.provider for item in answer.unreachable] == ["b"]
+
+
+async def test_a_caller_reads_of_one_model_only_what_it_may_use() -> None:
+    """CALLER_NOT_ALLOWED for another; an alias that is allowed opens its model under the alias alone."""
+    made = service({"draft": "a/1", "alt": "a/1"}, a=listing("1", "2"))
+
+    with acting_for(Caller("c", ("draft",))):
+        answer = await made.GetModel(model_service_pb2.GetModelRequest(model="draft"), CONTEXT)
+        assert (answer.model.name, list(answer.model.aliases)) == ("a/1", ["draft"])
+        for name in ("a/1", "a/2", "alt"):
+            with pytest.raises(ImageError) as caught:
+                await made.GetModel(model_service_pb2.GetModelRequest(model=name), CONTEXT)
+            assert caught.value.reason is Reason.CALLER_NOT_ALLOWED
+            assert caught.value.metadata["model"].startswith("a/")

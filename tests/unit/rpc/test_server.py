@@ -8,9 +8,9 @@ import pytest
 from google.protobuf import empty_pb2
 from imagegen.v1 import image_service_pb2
 from imagegen_server.generation.plan import Planner
+from imagegen_server.generation.uploads import Uploads
 from imagegen_server.providers.registry import Registry
 from imagegen_server.rpc.image_service import DeliverySettings, ImageService
-from imagegen_server.rpc.missing import MissingMethods
 from imagegen_server.rpc.model_service import ModelService
 from imagegen_server.rpc.server import SERVICES, ListenSettings, Server, health_name
 
@@ -20,7 +20,8 @@ from tests.support.generation import workshop
 def server_at(listen: str) -> Server:
     """Make a server without providers."""
     registry = Registry([])
-    images = ImageService(workshop().engine, DeliverySettings())
+    shop = workshop()
+    images = ImageService(shop.engine, Uploads(shop.store), shop.explainer, DeliverySettings())
     return Server(ListenSettings(listen), images, ModelService(registry, Planner(registry, {})), [])
 
 
@@ -67,15 +68,7 @@ def test_health_has_a_name_for_every_provider() -> None:
     assert SERVICES == ("imagegen.v1.ImageService", "imagegen.v1.ModelService")
 
 
-@pytest.mark.parametrize("method", ["Resume", "Cancel", "UploadImage", "Explain"])
-async def test_what_this_version_lacks_says_so(method: str) -> None:
-    """Each method of the API is there, or named as missing."""
-    servicer = ImageService(workshop().engine, DeliverySettings())
-    with pytest.raises(NotImplementedError, match=f"{method} is not in this version"):
-        await getattr(servicer, method)(image_service_pb2.CancelRequest(), None)
-
-
 def test_every_method_of_the_api_has_its_servicer() -> None:
     """None is left to the generated class, which would answer without our log line and words."""
     for name in image_service_pb2.DESCRIPTOR.services_by_name["ImageService"].methods_by_name:
-        assert name in vars(ImageService) | vars(MissingMethods)
+        assert name in vars(ImageService)

@@ -8,9 +8,10 @@ from imagegen._catalogue import AsyncModelList, Capabilities, ModelInfo, Preview
 from imagegen._client import AsyncClient
 from imagegen._errors import FieldViolation, ImageGenError
 from imagegen._events import Complete, Failed, ImageEvent, Phase, Preview, Progress, Started
+from imagegen._explain import PlannedCall
 from imagegen._image import GeneratedImage, Image
 from imagegen._model import AsyncImageModel
-from imagegen._options import CallSettings, DeliveryMode, ImageOptions, Size
+from imagegen._options import CallSettings, DeliveryMode, ImageOptions, OnDisconnect, Size
 from imagegen._params import JsonInput, JsonValue, Metadata, Params
 from imagegen._reason import Billed, Reason
 from imagegen._result import (
@@ -24,7 +25,8 @@ from imagegen._result import (
     WarningReason,
 )
 from imagegen._stream import AsyncImageStream
-from imagegen._sync import Client, ImageModel, ImageStream, ModelList
+from imagegen._sync import Client, ModelList
+from imagegen._sync_model import ImageModel, ImageStream
 from imagegen._version import __version__
 
 __all__ = [
@@ -59,8 +61,10 @@ __all__ = [
     "Metadata",
     "ModelInfo",
     "ModelList",
+    "OnDisconnect",
     "Params",
     "Phase",
+    "PlannedCall",
     "Preview",
     "PreviewSupport",
     "Progress",

@@ -87,13 +87,15 @@ class _Opening:
 class Assembler:
     """Takes the events of one stream in order. Needs no network and no event loop."""
 
-    def __init__(self, *, chunked: bool) -> None:
-        """Expect a stream.
+    def __init__(self, *, chunked: bool, whole: bool = True) -> None:
+        """Expect a stream, which may come over several connections one after the other.
 
         Args:
             chunked: the bytes of images follow as chunks (inline delivery). False: images are facts and an id.
+            whole: the events come from the start. False: an image whose beginning is missing is left to its id.
         """
         self._chunked = chunked
+        self._whole = whole
         self._open: _Opening | None = None
         self._images: dict[int, GeneratedImage] = {}
         self.started: Started | None = None
@@ -151,6 +153,8 @@ class Assembler:
         if opening is None or not opening.takes(chunk):
             if chunk.preview_number != _FINISHED:
                 return None  # the rest of a preview that was given up
+            if not self._whole and opening is None and chunk.index not in self._images:
+                return None  # the rest of an image that was begun before
             raise invalid_response(f"bytes of image {chunk.index} came outside of their place")
         try:
             opening.run.append(chunk.offset, chunk.data)
@@ -195,7 +199,7 @@ class Assembler:
 
     def _with_bytes(self, made: image_pb2.GeneratedImage) -> GeneratedImage:
         received = self._images.get(made.index)
-        if self._chunked and received is None:
+        if self._chunked and self._whole and received is None:
             raise invalid_response(f"the result names image {made.index}, which never came")
         return generated_image_from_proto(made, received.data if received is not None else None)
 

@@ -8,8 +8,8 @@ import json
 import os
 import re
 import weakref
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import grpc
 from google.protobuf import descriptor_pb2
@@ -32,11 +32,20 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 ADDRESS_VARIABLE: Final = "IMAGEGEN_ADDRESS"
 """The environment variable that names the server when the caller does not."""
 
+_REPEATABLE: Final = (descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS, descriptor_pb2.MethodOptions.IDEMPOTENT)
 _HEADROOM_BYTES: Final = 1024 * 1024  # facts and framing around the largest image
+_CLOSE_SECONDS: Final = 1.0  # for what the server is to be told yet
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
 # Any other scheme may lead anywhere, and so may a list of addresses.
 _HOST: Final = re.compile(r"(?:(?:dns|ipv4|ipv6):(?://[^/]*/)?)?(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:/,]+))(?::\d+)?")
+
+
+class Reader(Protocol):
+    """What is told when the connection is closed."""
+
+    def leave(self) -> object:
+        """Read no more."""
 
 
 class Connection:
@@ -69,6 +78,8 @@ class Connection:
         self._channel: grpc.aio.Channel | None = None
         self._open_channel: grpc.aio.Channel | None = None
         self._calls: weakref.WeakSet[grpc.aio.Call] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self._background: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -101,9 +112,34 @@ class Connection:
             self._open_channel = self._make(authorization_interceptors(self._token))
         return self._open_channel
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def track(self, reader: Reader) -> None:
+        """Let `reader` leave when the connection is closed."""
+        self._readers.add(reader)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something that nobody need wait for; closing the connection gives it a moment to end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever waits for the task is told, and there may be nobody
+
     async def close(self) -> None:
         """End every call and the connection. More than once is fine."""
         self._closed = True
+        for reader in list(self._readers):
+            reader.leave()
+        if self._background:
+            await asyncio.wait(self._background, timeout=_CLOSE_SECONDS)
         # Older versions of grpc do not find every call that they should end here, and its reader would wait for ever.
         for call in list(self._calls):
             call.cancel()
@@ -150,12 +186,12 @@ def is_loopback(address: str) -> bool:
 
 
 def service_config() -> str:
-    """Retries for the methods that declare NO_SIDE_EFFECTS, and for no other: those may cost money."""
+    """Retries for the methods that declare that they may be called twice, and for no other: those may cost money."""
     free = [
         {"service": service.full_name, "method": method.name}
         for service in _services()
         for method in service.methods
-        if method.GetOptions().idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+        if method.GetOptions().idempotency_level in _REPEATABLE
     ]
     policy = {
         "maxAttempts": 4,

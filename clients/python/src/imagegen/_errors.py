@@ -39,6 +39,11 @@ _BARE_REASONS: Final[Mapping[grpc.StatusCode, Reason]] = {
     grpc.StatusCode.PERMISSION_DENIED: Reason.CALLER_NOT_ALLOWED,
 }
 
+# Ends without a word of the server's own that say that the way to it broke.
+_BREAKS: Final = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED}
+)
+
 # How the transport words that there never was a connection, so that no request can have left.
 _NEVER_CONNECTED: Final = ("failed to connect to all addresses", "DNS resolution failed", "Name resolution failure")
 
@@ -167,6 +172,11 @@ def from_server(error: ImageGenError) -> bool:
     return isinstance(error.__cause__, grpc.aio.AioRpcError) and (
         bool(error.metadata) or _REASON in _metadata(error.__cause__.trailing_metadata())
     )
+
+
+def connection_broke(error: ImageGenError) -> bool:
+    """Whether the transport or a proxy ended the call on its way, so that the server may know better how it went."""
+    return isinstance(error.__cause__, grpc.aio.AioRpcError) and not from_server(error) and error.code in _BREAKS
 
 
 def _never_sent(code: grpc.StatusCode, text: str, initial: Mapping[str, str | bytes]) -> bool:

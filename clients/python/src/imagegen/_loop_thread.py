@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar
 
@@ -75,6 +75,11 @@ class LoopThread:
     def close(self) -> None:
         """Cancel what runs and end the thread. More than once is fine."""
         self._close()
+
+
+async def next_of(items: AsyncIterator[_T]) -> _T | None:
+    """The next item, or None at the end: StopAsyncIteration does not pass through a future."""
+    return await anext(items, None)
 
 
 _Running = tuple[asyncio.AbstractEventLoop, asyncio.Event]

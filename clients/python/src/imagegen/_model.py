@@ -8,12 +8,15 @@ from typing import Unpack
 from imagegen._assembly import Assembler
 from imagegen._catalogue import Capabilities, get_model
 from imagegen._connection import Connection
+from imagegen._explain import PlannedCall, explain
+from imagegen._generation import Generation
 from imagegen._image import Image
 from imagegen._options import CallSettings, ImageOptions
 from imagegen._params import Params
-from imagegen._request import Wish
+from imagegen._request import Wish, with_handle
 from imagegen._result import ImageResult
 from imagegen._stream import AsyncImageStream
+from imagegen.v1 import image_service_pb2
 
 
 class AsyncImageModel:
@@ -55,7 +58,7 @@ class AsyncImageModel:
         return self._capabilities
 
     async def generate(self, prompt: str, **settings: Unpack[CallSettings]) -> ImageResult:
-        """Draw, and wait for the end. Cancelling this stops the generation.
+        """Draw, and wait for the end. Cancelling this leaves the generation as `AsyncImageStream` says: it is stopped.
 
         Raises:
             ImageGenError: no image came. If some did and others failed, that is no error: see `ImageResult.failures`.
@@ -82,7 +85,7 @@ class AsyncImageModel:
         mask: Image | None = None,
         **settings: Unpack[CallSettings],
     ) -> ImageResult:
-        """Change a picture, and wait for the end. Cancelling this stops the generation.
+        """Change a picture, and wait for the end. Cancelling this is as in `generate`.
 
         Args:
             prompt: what to change. May be empty where the model edits without words.
@@ -110,15 +113,47 @@ class AsyncImageModel:
         """Change a picture as `edit` does, and tell and show how it goes, as `stream` does."""
         return self._edit(prompt, image, images, mask, self._wish.with_settings(settings))
 
+    async def explain(self, prompt: str, **settings: Unpack[CallSettings]) -> tuple[PlannedCall, ...]:
+        """What `generate` would do with the same arguments, without doing it and without cost.
+
+        Returns:
+            The provider calls in the order in which they would be tried: the first one is made, the others follow
+            only if it fails.
+
+        Raises:
+            ImageGenError, ValueError, TypeError: as in `generate`, for a request that would be refused.
+        """
+        wish = self._wish.with_settings(settings).without_previews()
+        return await explain(self._connection, wish.generate(prompt), wish.timeout)
+
+    async def explain_edit(
+        self,
+        prompt: str,
+        *,
+        image: Image | None = None,
+        images: Sequence[Image] = (),
+        mask: Image | None = None,
+        **settings: Unpack[CallSettings],
+    ) -> tuple[PlannedCall, ...]:
+        """What `edit` would do with the same arguments, as `explain`."""
+        wish = self._wish.with_settings(settings).without_previews()
+        return await explain(self._connection, wish.edit(prompt, _given(image, images), mask), wish.timeout)
+
     def _generate(self, prompt: str, wish: Wish) -> AsyncImageStream:
-        request = wish.generate(prompt)
-        call = self._connection.call(self._connection.images.StreamGenerate, request, wish.timeout)
-        return AsyncImageStream(call, Assembler(chunked=wish.chunked))
+        return self._start(wish.generate(prompt), wish)
 
     def _edit(
         self, prompt: str, image: Image | None, images: Sequence[Image], mask: Image | None, wish: Wish
     ) -> AsyncImageStream:
-        given = [*([] if image is None else [image]), *images]
-        request = wish.edit(prompt, given, mask)
-        call = self._connection.call(self._connection.images.StreamEdit, request, wish.timeout)
-        return AsyncImageStream(call, Assembler(chunked=wish.chunked))
+        return self._start(wish.edit(prompt, _given(image, images), mask), wish)
+
+    def _start(
+        self, request: image_service_pb2.GenerateRequest | image_service_pb2.EditRequest, wish: Wish
+    ) -> AsyncImageStream:
+        with_handle(request, wish.lifetime)
+        generation = Generation(self._connection, request, wish.timeout, wish.lifetime)
+        return AsyncImageStream(generation, Assembler(chunked=wish.chunked))
+
+
+def _given(image: Image | None, images: Sequence[Image]) -> list[Image]:
+    return [*([] if image is None else [image]), *images]

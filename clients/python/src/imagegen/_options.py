@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final, Literal, TypeAlias, TypedDict, cast
 
@@ -14,6 +15,9 @@ Size: TypeAlias = tuple[int, int] | str
 
 DeliveryMode: TypeAlias = Literal["inline", "reference"]
 """How bytes come back: with the answer, or as facts and an id that `client.read` turns into bytes."""
+
+OnDisconnect: TypeAlias = Literal["cancel", "detach"]
+"""What it means that every reader of a generation has gone away: it is stopped, or goes on and can be resumed."""
 
 _SIZE: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")  # noqa: RUF001 - people copy the multiplication sign
 
@@ -78,6 +82,21 @@ class CallSettings(_OptionFields, total=False):
     """"inline" (unset): bytes come with the answer. "reference": facts and an id, for `client.read`."""
     timeout: float | None
     """Seconds until the call is given up. None = that of the client."""
+    resumable: bool | None
+    """Read on by itself where the connection broke, also in the middle of an image, without buying twice."""
+    request_id: str | None
+    """Your own id for this wish, best a UUID. The same id and wish again joins the running generation or replays its
+    result. Implies `on_disconnect="detach"`. Unset: made here if `resumable` or "detach" need one, else by the server.
+    """
+    on_disconnect: OnDisconnect | None
+    """What it means that the reader has gone away. Unset: "detach" with a `request_id`, else "cancel"."""
+    fallback_models: Sequence[str] | None
+    """Models tried in this order when the provider fails, while nothing was accepted or shown. This and the next two
+    replace what the server's configuration says of the three; unset = that."""
+    retry_ambiguous: bool | None
+    """Repeat also an attempt that may have been billed."""
+    fallback_on_content_filtered: bool | None
+    """Try the next model when this one's moderation refuses."""
 
 
 def merge_options(*layers: ImageOptions | None) -> ImageOptions:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import grpc
 
 from imagegen._assembly import ByteRun
 from imagegen._connection import Connection
-from imagegen._errors import ImageGenError, from_server, invalid_response
+from imagegen._errors import ImageGenError, connection_broke, invalid_response
 from imagegen._image import Image, image_from_proto
 from imagegen._rpc import receive
 from imagegen.v1 import image_pb2, image_service_pb2
 
 _ImageT = TypeVar("_ImageT", bound=Image)
-
-# Ends that say that the way to the server broke, not that the read was wrong.
-_BROKEN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
 
 
 async def read_bytes(connection: Connection, image: _ImageT, limit: float | None) -> _ImageT:
@@ -100,6 +97,4 @@ class _Reading:
 
 
 def _broken(error: ImageGenError) -> bool:
-    return error.code is grpc.StatusCode.UNAVAILABLE or (
-        isinstance(error.__cause__, grpc.aio.AioRpcError) and not from_server(error) and error.code in _BROKEN
-    )
+    return error.code is grpc.StatusCode.UNAVAILABLE or connection_broke(error)

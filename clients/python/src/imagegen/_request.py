@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from imagegen._generation import Lifetime
 from imagegen._image import Image, image_to_source
 from imagegen._options import (
     CallSettings,
     DeliveryMode,
     ImageOptions,
+    OnDisconnect,
     merge_options,
     options_in,
     options_to_proto,
@@ -21,6 +24,11 @@ from imagegen.v1 import image_pb2, image_service_pb2
 _DELIVERIES: Final[dict[DeliveryMode, image_pb2.DeliveryMode.ValueType]] = {
     "inline": image_pb2.DELIVERY_MODE_INLINE,
     "reference": image_pb2.DELIVERY_MODE_REFERENCE,
+}
+_ON_DISCONNECT: Final[dict[OnDisconnect | None, image_pb2.OnDisconnect.ValueType]] = {
+    None: image_pb2.ON_DISCONNECT_UNSPECIFIED,
+    "cancel": image_pb2.ON_DISCONNECT_CANCEL,
+    "detach": image_pb2.ON_DISCONNECT_DETACH,
 }
 
 
@@ -34,26 +42,49 @@ class Wish:
     strict: bool
     delivery: DeliveryMode
     timeout: float | None
+    resumable: bool = False
+    request_id: str = ""
+    on_disconnect: OnDisconnect | None = None
+    fallback_models: tuple[str, ...] | None = None
+    retry_ambiguous: bool | None = None
+    fallback_on_content_filtered: bool | None = None
 
     @property
     def chunked(self) -> bool:
         """Whether the bytes come with the stream."""
         return self.delivery == "inline"
 
+    @property
+    def lifetime(self) -> Lifetime:
+        """How the generation outlives its connection."""
+        return Lifetime(
+            resumable=self.resumable,
+            shared=self.resumable or bool(self.request_id) or self.on_disconnect == "detach",
+            owned=self.resumable and not self.request_id and self.on_disconnect is None,
+        )
+
     def with_settings(self, settings: CallSettings) -> Wish:
         """This wish with what a call says laid over it; None leaves what is there.
 
         Raises:
-            ValueError: a delivery that there is not.
-            TypeError: a setting that there is not.
+            ValueError: a word that there is not, or a stream that is to be resumed after its end.
+            TypeError: a setting that there is not, or text where a list of models belongs.
         """
         if unknown := sorted(settings.keys() - CallSettings.__annotations__.keys()):
             raise TypeError(f"there is no setting {unknown[0]!r}")
-        delivery = settings.get("delivery") or self.delivery
-        if delivery not in _DELIVERIES:
-            raise ValueError(f'delivery is "inline" or "reference", not {delivery!r}')
+        delivery = check_delivery(settings.get("delivery") or self.delivery)
+        on_disconnect = settings.get("on_disconnect") or self.on_disconnect
+        if on_disconnect not in _ON_DISCONNECT:
+            raise ValueError(f'on_disconnect is "cancel" or "detach", not {on_disconnect!r}')
+        models = _models_in(settings)
+        ambiguous = settings.get("retry_ambiguous")
+        filtered = settings.get("fallback_on_content_filtered")
         strict = settings.get("strict")
         timeout = settings.get("timeout")
+        resumable = settings.get("resumable")
+        resumable = self.resumable if resumable is None else resumable
+        if resumable and on_disconnect == "cancel":
+            raise ValueError('a generation that ends with its connection cannot be resumed: on_disconnect="cancel"')
         return Wish(
             model=self.model,
             options=merge_options(self.options, options_in(settings)),
@@ -61,6 +92,12 @@ class Wish:
             strict=self.strict if strict is None else strict,
             delivery=delivery,
             timeout=self.timeout if timeout is None else timeout,
+            resumable=resumable,
+            request_id=settings.get("request_id") or self.request_id,
+            on_disconnect=on_disconnect,
+            fallback_models=self.fallback_models if models is None else models,
+            retry_ambiguous=self.retry_ambiguous if ambiguous is None else ambiguous,
+            fallback_on_content_filtered=self.fallback_on_content_filtered if filtered is None else filtered,
         )
 
     def without_previews(self) -> Wish:
@@ -80,7 +117,10 @@ class Wish:
             options=options_to_proto(self.options),
             params=params_to_proto(self.params),
             strict=self.strict,
-            delivery=self._delivery(),
+            delivery=delivery_to_proto(self.delivery),
+            request_id=self.request_id,
+            on_disconnect=_ON_DISCONNECT[self.on_disconnect],
+            retry=self._retry(),
         )
 
     def edit(self, prompt: str, images: Sequence[Image], mask: Image | None) -> image_service_pb2.EditRequest:
@@ -95,11 +135,50 @@ class Wish:
             options=options_to_proto(self.options),
             params=params_to_proto(self.params),
             strict=self.strict,
-            delivery=self._delivery(),
+            delivery=delivery_to_proto(self.delivery),
+            request_id=self.request_id,
+            on_disconnect=_ON_DISCONNECT[self.on_disconnect],
+            retry=self._retry(),
         )
 
-    def _delivery(self) -> image_pb2.Delivery:
-        return image_pb2.Delivery(mode=_DELIVERIES[self.delivery])
+    def _retry(self) -> image_pb2.RetryPolicy | None:
+        """What was said of retries; None = nothing, so the server's configuration holds."""
+        if (self.fallback_models, self.retry_ambiguous, self.fallback_on_content_filtered) == (None, None, None):
+            return None
+        return image_pb2.RetryPolicy(
+            fallback_models=self.fallback_models or (),
+            retry_ambiguous=bool(self.retry_ambiguous),
+            fallback_on_content_filtered=bool(self.fallback_on_content_filtered),
+        )
+
+
+def with_handle(request: image_service_pb2.GenerateRequest | image_service_pb2.EditRequest, lifetime: Lifetime) -> None:
+    """Name the wish if it may run on without its reader, so that it can be found again and stopped from the start."""
+    if lifetime.shared and not request.request_id:
+        request.request_id = str(uuid.uuid4())
+
+
+def check_delivery(delivery: DeliveryMode) -> DeliveryMode:
+    """The delivery itself.
+
+    Raises:
+        ValueError: there is no such delivery.
+    """
+    if delivery not in _DELIVERIES:
+        raise ValueError(f'delivery is "inline" or "reference", not {delivery!r}')
+    return delivery
+
+
+def delivery_to_proto(delivery: DeliveryMode) -> image_pb2.Delivery:
+    """What a request carries for it."""
+    return image_pb2.Delivery(mode=_DELIVERIES[delivery])
+
+
+def _models_in(settings: CallSettings) -> tuple[str, ...] | None:
+    models = settings.get("fallback_models")
+    if isinstance(models, str):
+        raise TypeError(f"fallback_models is a list of models, not {models!r}")
+    return None if models is None else tuple(models)
 
 
 def plain_wish(model: str) -> Wish:

@@ -153,16 +153,18 @@ def warnings_from_proto(warnings: Iterable[image_pb2.Warning]) -> tuple[ImageWar
     )
 
 
+def cost_from_proto(cost: image_pb2.Cost) -> Cost:
+    """Money, known to be spent or expected to be."""
+    return Cost(amount=cost.amount, currency=cost.currency, estimated=cost.estimated)
+
+
 def usage_from_proto(usage: image_pb2.ImageUsage) -> ImageUsage:
     """What is known of use."""
-    cost = usage.cost
     return ImageUsage(
         images_generated=usage.images_generated if usage.HasField("images_generated") else None,
         input_tokens=usage.input_tokens if usage.HasField("input_tokens") else None,
         output_tokens=usage.output_tokens if usage.HasField("output_tokens") else None,
-        cost=Cost(amount=cost.amount, currency=cost.currency, estimated=cost.estimated)
-        if usage.HasField("cost")
-        else None,
+        cost=cost_from_proto(usage.cost) if usage.HasField("cost") else None,
     )
 
 

@@ -6,36 +6,30 @@ import asyncio
 import contextlib
 from collections import deque
 from types import TracebackType
-from typing import Self, TypeAlias
-
-import grpc
+from typing import Self
 
 from imagegen._assembly import Assembler
-from imagegen._errors import ImageGenError, cancelled, invalid_response
+from imagegen._errors import ImageGenError, cancelled
 from imagegen._events import ImageEvent
+from imagegen._generation import Generation
 from imagegen._result import ImageResult
-from imagegen._rpc import receive
-from imagegen.v1 import image_service_pb2, image_stream_pb2
-
-ImageStreamCall: TypeAlias = (
-    grpc.aio.UnaryStreamCall[image_service_pb2.GenerateRequest, image_stream_pb2.ImageStreamEvent]
-    | grpc.aio.UnaryStreamCall[image_service_pb2.EditRequest, image_stream_pb2.ImageStreamEvent]
-)
-"""A stream of either kind: they differ in what was asked only."""
 
 
 class AsyncImageStream:
     """A generation that runs. Iterate it for events, await `result()` for the whole, in either order or both.
 
-    It runs whether or not anybody reads. Leaving it stops it: the end of an `async with`, `abort()`, cancelling a task
-    that waits for it, or dropping the last reference to it. An iteration ends when the result is there, and raises
-    `ImageGenError` if the generation fails. Events that `result()` passes by are kept for an iteration after it.
+    It runs whether or not anybody reads. `abort()` stops it. So does leaving it (the end of an `async with`,
+    cancelling a task that waits for it, dropping the last reference to it), unless it was meant to go on without its
+    reader: one with a `request_id` of yours or `on_disconnect="detach"`, or one that was resumed by its id.
+
+    An iteration ends when the result is there, and raises `ImageGenError` if the generation fails. Events that
+    `result()` passes by are kept for an iteration after it.
     """
 
-    def __init__(self, call: ImageStreamCall, assembler: Assembler) -> None:
-        """Take over a call that was just started. Streams are made by the client and its models."""
+    def __init__(self, generation: Generation, assembler: Assembler) -> None:
+        """Take over what was just begun. Streams are made by the client and its models."""
         self._outcome: ImageResult | ImageGenError | None = None
-        self._call = call
+        self._generation = generation
         self._loop = asyncio.get_running_loop()
         self._assembler = assembler
         self._events: deque[ImageEvent] = deque()
@@ -46,21 +40,31 @@ class AsyncImageStream:
         """Nobody will ever read on, so nobody shall pay on. Any thread may come here."""
         if self._outcome is None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and the call with it
-                self._loop.call_soon_threadsafe(self._call.cancel)
+                self._loop.call_soon_threadsafe(self._generation.leave)
 
     @property
     def generation_id(self) -> str:
-        """The server's id for it, for support. Empty until the `Started` event was read."""
-        return self._assembler.started.generation_id if self._assembler.started is not None else ""
+        """The server's id for it, for `resume`, `cancel` and support. Empty until something was received."""
+        return self._generation.generation_id
+
+    @property
+    def request_id(self) -> str:
+        """The id of the wish, good for the same. Empty if none was sent and `Started` was not received."""
+        return self._generation.request_id
+
+    @property
+    def last_sequence(self) -> int:
+        """Where the generation's log was read to: `after_sequence` for a `resume` that goes on from here."""
+        return self._generation.sequence
 
     async def __aenter__(self) -> Self:
-        """Use the stream in a block that stops it at its end."""
+        """Use the stream in a block that leaves it at its end."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the generation if it still runs."""
+        """Leave the stream."""
         await self.aclose()
 
     def __aiter__(self) -> Self:
@@ -97,16 +101,19 @@ class AsyncImageStream:
     async def abort(self) -> None:
         """Stop the generation at once. No event follows; `result()` and iterations raise CANCELLED.
 
-        The provider may bill what it has begun. Does nothing once the result is there.
+        The provider may bill what it has begun. Does nothing once the result is there. Where the generation would run
+        on without its reader, the server is told to stop it.
+
+        Raises:
+            ImageGenError: the server could not be told, so the generation may run on.
         """
-        self._call.cancel()
-        if self._outcome is None:
-            self._events.clear()
-            self._finish(cancelled("the generation was aborted"))
+        self._end("the generation was aborted")
+        await self._generation.stop()
 
     async def aclose(self) -> None:
-        """Leave the stream: stop the generation if it still runs."""
-        await self.abort()
+        """Leave the stream: read no more and, unless it was meant to go on without its reader, stop the generation."""
+        self._end("the stream was left")
+        await self._generation.leave_and_wait()
 
     async def _advance(self) -> None:
         """Take one more message in, unless another reader has done so while this one waited for its turn."""
@@ -116,27 +123,30 @@ class AsyncImageStream:
                 if self._messages == seen and self._outcome is None:
                     await self._read()
         except asyncio.CancelledError:
-            self._call.cancel()
             self._finish(cancelled("a task that waited for the generation was cancelled"))
+            await self._generation.leave_and_wait()
             raise
 
     async def _read(self) -> None:
         try:
-            message = await receive(self._call)
+            message = await self._generation.receive()
             self._messages += 1
-            if message is None:
-                self._finish(invalid_response("the stream ended without a result"))
-                return
             event = self._assembler.feed(message)
         except ImageGenError as error:
-            self._call.cancel()
             self._finish(error)
+            self._generation.leave()  # bytes that are not the promised ones: nobody shall pay for more of them
             return
         if event is not None:
             self._events.append(event)
+
+    def _end(self, why: str) -> None:
+        if self._outcome is None:
+            self._events.clear()
+            self._finish(cancelled(why))
 
     def _finish(self, error: ImageGenError) -> None:
         """End the stream with `error`, unless it came to a result: that stands, whatever becomes of the call."""
         if self._outcome is None:
             error.generation_id = error.generation_id or self.generation_id
+            error.request_id = error.request_id or self.request_id
             self._outcome = self._assembler.result or error

@@ -2,144 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
 
-from imagegen._catalogue import AsyncModelList, Capabilities, ModelInfo, UnreachableProvider
+from imagegen._catalogue import AsyncModelList, ModelInfo, UnreachableProvider
 from imagegen._client import AsyncClient
-from imagegen._events import ImageEvent
+from imagegen._explain import PlannedCall
 from imagegen._image import Image
-from imagegen._loop_thread import LoopThread
-from imagegen._model import AsyncImageModel
-from imagegen._options import CallSettings, ImageOptions
-from imagegen._params import Params
+from imagegen._loop_thread import LoopThread, next_of
+from imagegen._options import CallSettings, DeliveryMode
 from imagegen._result import ImageResult
-from imagegen._stream import AsyncImageStream
+from imagegen._sync_model import ImageModel, ImageStream, start_stream
 
-_T = TypeVar("_T")
 _ImageT = TypeVar("_ImageT", bound=Image)
-
-
-class ImageStream:
-    """A generation that runs, as `AsyncImageStream`: iterate it for events, call `result()` for the whole.
-
-    It runs whether or not anybody reads. The end of a `with` block stops it, and so does `abort()`.
-    """
-
-    def __init__(self, thread: LoopThread, stream: AsyncImageStream) -> None:
-        """Wrap. Streams are made by the client and its models."""
-        self._thread = thread
-        self._stream = stream
-
-    @property
-    def generation_id(self) -> str:
-        """The server's id for it, for support. Empty until the `Started` event was read."""
-        return self._stream.generation_id
-
-    def __enter__(self) -> Self:
-        """Use the stream in a block that stops it at its end."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the generation if it still runs."""
-        self.close()
-
-    def __iter__(self) -> Self:
-        """Iterate the events; a second iteration goes on where the first one stopped."""
-        return self
-
-    def __next__(self) -> ImageEvent:
-        """The next event. Raises as `AsyncImageStream.__anext__`, with StopIteration at the end."""
-        event = self._thread.run(_next(self._stream))
-        if event is None:
-            raise StopIteration
-        return event
-
-    def result(self) -> ImageResult:
-        """Wait for the end and return what came of it. Raises as `AsyncImageStream.result`."""
-        return self._thread.run(self._stream.result())
-
-    def abort(self) -> None:
-        """Stop the generation at once, from any thread. No event follows; waiting calls raise CANCELLED."""
-        self._thread.run(self._stream.abort())
-
-    def close(self) -> None:
-        """Leave the stream: stop the generation if it still runs."""
-        self._thread.run(self._stream.aclose())
-
-
-async def _next(items: AsyncIterator[_T]) -> _T | None:
-    # The end as a value: StopAsyncIteration does not pass through a future.
-    return await anext(items, None)
-
-
-class ImageModel:
-    """A model with what holds for all of its calls, as `AsyncImageModel`; made by `Client.image`."""
-
-    def __init__(self, thread: LoopThread, model: AsyncImageModel) -> None:
-        """Wrap. Models are made by the client."""
-        self._thread = thread
-        self._model = model
-
-    @property
-    def model(self) -> str:
-        """As it was asked for: "provider/model", or an alias of the server's configuration."""
-        return self._model.model
-
-    @property
-    def params(self) -> Params:
-        """The provider's own parameters that every call carries."""
-        return self._model.params
-
-    @property
-    def options(self) -> ImageOptions:
-        """The portable wishes that every call carries."""
-        return self._model.options
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model can do. Asked of the server once, then remembered. Raises as the asynchronous method."""
-        return self._thread.run(self._model.capabilities())
-
-    def generate(self, prompt: str, **settings: Unpack[CallSettings]) -> ImageResult:
-        """Draw, and wait for the end. Raises as `AsyncImageModel.generate`; an interrupt stops the generation."""
-        return self._thread.run(self._model.generate(prompt, **settings))
-
-    def stream(self, prompt: str, **settings: Unpack[CallSettings]) -> ImageStream:
-        """Draw, and tell and show how it goes. The generation begins at once."""
-        return ImageStream(self._thread, self._thread.call(lambda: self._model.stream(prompt, **settings)))
-
-    def edit(
-        self,
-        prompt: str,
-        *,
-        image: Image | None = None,
-        images: Sequence[Image] = (),
-        mask: Image | None = None,
-        **settings: Unpack[CallSettings],
-    ) -> ImageResult:
-        """Change a picture, and wait for the end. Arguments and errors as in `AsyncImageModel.edit`."""
-        return self._thread.run(self._model.edit(prompt, image=image, images=images, mask=mask, **settings))
-
-    def stream_edit(
-        self,
-        prompt: str,
-        *,
-        image: Image | None = None,
-        images: Sequence[Image] = (),
-        mask: Image | None = None,
-        **settings: Unpack[CallSettings],
-    ) -> ImageStream:
-        """Change a picture as `edit` does, and tell and show how it goes, as `stream` does."""
-        stream = self._thread.call(
-            lambda: self._model.stream_edit(prompt, image=image, images=images, mask=mask, **settings)
-        )
-        return ImageStream(self._thread, stream)
 
 
 class ModelList:
@@ -159,7 +37,7 @@ class ModelList:
         """Each model. Raises as `AsyncModelList.__aiter__`."""
         models = aiter(self._models)
         try:
-            while (model := self._thread.run(_next(models))) is not None:
+            while (model := self._thread.run(next_of(models))) is not None:
                 yield model
         finally:
             self._thread.run(models.aclose())
@@ -207,7 +85,10 @@ class Client:
 
     def image(self, model: str, **settings: Unpack[CallSettings]) -> ImageModel:
         """Bind a model with what holds for all of its calls. Arguments and errors as in `AsyncClient.image`."""
-        return ImageModel(self._thread, self._client.image(model, **settings))
+        bound = self._client.image(model, **settings)
+        silent: CallSettings = {**settings, "preview_count": bound.options.preview_count or 0}
+        quiet = self._client.image(model, **silent)
+        return ImageModel(self._thread, bound, quiet)
 
     def generate(self, model: str, prompt: str, **settings: Unpack[CallSettings]) -> ImageResult:
         """Draw with a model: short for `image(model).generate(prompt)`."""
@@ -250,6 +131,58 @@ class Client:
     def read_image(self, image_id: str, *, timeout: float | None = None) -> Image:
         """Fetch an image by its id. Raises as `AsyncClient.read_image`."""
         return self._thread.run(self._client.read_image(image_id, timeout=timeout))
+
+    def upload(self, image: Image, *, timeout: float | None = None) -> Image:
+        """Give an image to the server once, for as many edits as wanted. As `AsyncClient.upload`."""
+        return self._thread.run(self._client.upload(image, timeout=timeout))
+
+    def resume(
+        self,
+        generation_id: str | None = None,
+        *,
+        request_id: str | None = None,
+        after_sequence: int = 0,
+        delivery: DeliveryMode = "inline",
+        timeout: float | None = None,
+    ) -> ImageStream:
+        """Read a generation that runs or has ended, to the same end. As `AsyncClient.resume`."""
+        return start_stream(
+            self._thread,
+            lambda: self._client.resume(
+                generation_id,
+                request_id=request_id,
+                after_sequence=after_sequence,
+                delivery=delivery,
+                timeout=timeout,
+            ),
+        )
+
+    def cancel(
+        self,
+        generation_id: str | None = None,
+        *,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """Stop a generation; whether it was still running. As `AsyncClient.cancel`."""
+        return self._thread.run(self._client.cancel(generation_id, request_id=request_id, timeout=timeout))
+
+    def explain(self, model: str, prompt: str, **settings: Unpack[CallSettings]) -> tuple[PlannedCall, ...]:
+        """What `generate` would do: short for `image(model).explain(prompt)`."""
+        return self.image(model).explain(prompt, **settings)
+
+    def explain_edit(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        image: Image | None = None,
+        images: Sequence[Image] = (),
+        mask: Image | None = None,
+        **settings: Unpack[CallSettings],
+    ) -> tuple[PlannedCall, ...]:
+        """What `edit` would do: short for `image(model).explain_edit(prompt, image=...)`."""
+        return self.image(model).explain_edit(prompt, image=image, images=images, mask=mask, **settings)
 
     def models(self, provider: str | None = None, *, timeout: float | None = None) -> ModelList:
         """The models that the caller may use, ordered by name, as an iterable. Arguments as in `AsyncClient.models`."""

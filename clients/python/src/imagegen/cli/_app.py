@@ -2,26 +2,67 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
 
 import click
 
 from imagegen import __version__
 from imagegen.cli._catalogue import models
-from imagegen.cli._connect import Server, connection_options
-from imagegen.cli._failure import EXIT_CODES, FAILED, INTERRUPTED
+from imagegen.cli._explain import explain
+from imagegen.cli._failure import EXIT_CODES, INTERRUPTED
 from imagegen.cli._making import edit, generate
-from imagegen.cli._output import Output
+from imagegen.cli._running import cancel, resume
+from imagegen.cli._storing import read, upload
+
+_SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 class _App(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run; an interrupt is a cancelled call and has its own exit code."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("imagegen: cancelled", err=True)
-            sys.exit(INTERRUPTED)
+        with _second_interrupt_exits():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt as interrupt:
+                for note in getattr(interrupt, "__notes__", ()):
+                    click.echo(f"imagegen: {note}", err=True)
+                click.echo("imagegen: cancelled", err=True)
+                sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _second_interrupt_exits() -> Iterator[None]:
+    """Let the first Ctrl-C stop what runs, which asks the server, and a second one not wait for that."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, _first_interrupt)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is _first_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _first_interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, _second_interrupt)
+    raise KeyboardInterrupt
+
+
+def _second_interrupt(_number: int, _frame: FrameType | None) -> None:
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR)  # the live display has hidden it
+    os._exit(INTERRUPTED)
 
 
 @click.group(cls=_App, epilog=EXIT_CODES)
@@ -30,26 +71,5 @@ def app() -> None:
     """Make and change pictures with the models of an imagegen server."""
 
 
-@click.command()
-@click.argument("image_id")
-@click.option("-o", "--output", required=True, metavar="FILE", help="Where the image goes; '-' = standard output.")
-@connection_options
-def read(server: Server, image_id: str, output: str) -> None:
-    """Fetch the image IMAGE_ID of an earlier result from the server."""
-    place = Output(output)
-    with server.connected() as client:
-        try:
-            image = client.read_image(image_id)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-    try:
-        written = place.save(image, 0, "")
-    except OSError as error:
-        click.echo(f"imagegen: the image could not be written: {error}", err=True)
-        sys.exit(FAILED)
-    if not place.stdout:
-        click.echo(written)
-
-
-for command in (generate, edit, models, read):
+for command in (generate, edit, resume, cancel, models, read, upload, explain):
     app.add_command(command)

@@ -14,6 +14,7 @@ import click
 from imagegen import Image, JsonInput
 
 STDIN: Final = "-"
+_ID: Final = "id:"
 
 Parameters = dict[str, dict[str, JsonInput]]
 
@@ -35,8 +36,12 @@ def read_prompt(argument: str) -> str:
 
 
 def read_image(argument: str) -> Image:
-    """The image in a file or on standard input."""
+    """The image in a file or on standard input, or a reference to one: id:IMAGE_ID or a URL."""
     try:
+        if argument.startswith(_ID):
+            return Image.from_id(argument.removeprefix(_ID))
+        if argument.startswith(("http://", "https://")):
+            return Image.from_url(argument)
         if argument == STDIN:
             return Image.from_bytes(sys.stdin.buffer.read())
         return Image.from_path(argument)

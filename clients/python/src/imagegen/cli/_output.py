@@ -18,7 +18,7 @@ class Output:
     """The place that -o names, for one image or several."""
 
     def __init__(self, target: str | None, count: int = 1) -> None:
-        """Check the place before anything is spent.
+        """Check the place before anything is spent; `count` are the images expected, as far as that is known.
 
         Raises:
             click.UsageError: the folder is not there or cannot be written to, or several images would share one stream.
@@ -42,13 +42,18 @@ class Output:
         """Write an image and return where it went: a path, or "-".
 
         One of several images has its number, counted from 1, in its name. Without -o the name is the generation's id.
+
+        Raises:
+            OSError: it cannot be written.
         """
+        if self.stdout and index > 0:
+            raise OSError("standard output takes one image")
         if self.stdout:
             sys.stdout.buffer.write(image.bytes)
             sys.stdout.buffer.flush()
             return STDOUT
         path = Path(self._target or generation_id or "image")
-        if self._several:
+        if self._several or index > 0:
             path = path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
         return str(image.save(path))
 

@@ -103,6 +103,7 @@ class LiveReport:
             case Failed():
                 _say(self._console, _line(event, file))
             case Started():
+                _say(self._console, _line(event, file))
                 _say_warnings(self._console, event.warnings)
             case ProgressEvent():
                 self._bar.update(
