@@ -42,7 +42,7 @@ class Pausing:
         self.asked = asyncio.Event()
         self.provider = ScriptedProvider(script=self._draw)
 
-    async def _draw(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+    async def _draw(self, _task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         call.accepted("")
         self.asked.set()
         await self.go_on.wait()
@@ -104,7 +104,7 @@ async def test_a_retrying_channel_buys_a_cut_call_once(streaming: bool) -> None:
 
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_with_a_request_id_a_retry_joins_what_was_bought(streaming: bool) -> None:
-    """Cut before the commitment has reached the client, the channel does send it again: it joins and has its picture."""
+    """Cut before the commitment reached the client, the channel does send it again: it joins, and has its picture."""
     made = Pausing()
     async with (
         running_server(scripted(made.provider)) as server,
@@ -127,7 +127,7 @@ async def test_with_a_request_id_a_retry_joins_what_was_bought(streaming: bool) 
 
 
 async def test_sent_many_times_at_once_it_is_bought_once() -> None:
-    """Eight copies under one request_id, unary and streamed, each over its own connection: one call, the same for all."""
+    """Eight copies under one request_id, unary and streamed, over eight connections: one call, the same for all."""
     made = Pausing()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running_server(scripted(made.provider)))

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from imagegen.v1 import error_reason_pb2, image_pb2
+from imagegen.v1 import error_reason_pb2, image_pb2, image_service_pb2
 from imagegen_server.domain.events import Complete, Phase, Preview, Progress, ProviderEvent
 from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
@@ -44,7 +44,7 @@ class Drawing:
         self.go_on = asyncio.Event()
         self.provider = ScriptedProvider(script=self._draw)
 
-    async def _draw(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+    async def _draw(self, _task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         call.accepted("")
         yield Progress(Phase.GENERATING)
         yield Preview(0, PREVIEWS[0])
@@ -64,10 +64,7 @@ async def drawing() -> AsyncIterator[tuple[Drawing, Running]]:
 
 def kinds_of(events: Sequence[Event]) -> list[str]:
     """Name the events."""
-    return [
-        "preview chunk" if event.chunk.preview_number else str(event.WhichOneof("event"))
-        for event in events
-    ]
+    return ["preview chunk" if event.chunk.preview_number else str(event.WhichOneof("event")) for event in events]
 
 
 async def settled(server: Running) -> None:
@@ -82,6 +79,11 @@ async def nobody_reads(server: Running) -> None:
     async with asyncio.timeout(30):
         while server.app.engine.detached != 1:  # noqa: ASYNC110 - a counter, no event
             await asyncio.sleep(0.001)
+
+
+def handle_of(kind: str, value: str, after: int = 0) -> image_service_pb2.ResumeRequest:
+    """Ask to read on by one of the two ids."""
+    return resume(after, generation_id=value) if kind == "generation_id" else resume(after, request_id=value)
 
 
 @pytest.mark.parametrize("handle", ["generation_id", "request_id"])
@@ -107,14 +109,14 @@ async def test_killed_after_an_event_and_resumed(paused: bool, count: int, handl
             metadata = dict(await stream.initial_metadata() or ())
             before = await first(stream, count)
         await (nobody_reads(server) if paused else settled(server))
-        key = {handle: str(metadata[f"imagegen-{handle.replace('_', '-')}"])}
+        key = str(metadata[f"imagegen-{handle.replace('_', '-')}"])
         async with connected(server.address) as images:
             last = before[-1].sequence if before else 0
-            rest = images.Resume(resume(last, **key))
+            rest = images.Resume(handle_of(handle, key, last))
             await rest.initial_metadata()
             made.go_on.set()
             seen = await watch(joined(before, rest))
-            whole = await watch(images.Resume(resume(**key)))
+            whole = await watch(images.Resume(handle_of(handle, key)))
 
     expected = KINDS[count:] or ["result"]
     if not paused:

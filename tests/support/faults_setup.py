@@ -37,7 +37,7 @@ def scripted(provider: Provider, *, retry: RetrySettings = NO_RETRIES) -> Provid
 
 
 def remote(base_url: str, *, retry: RetrySettings = QUICK_RETRIES, timeout: float = 600.0) -> ProviderConfig:
-    """Set the provider `openai` up, which believes that its vendor is at `base_url`. Retries as by default, but soon."""
+    """Set the provider `openai` up, which believes that its vendor is at `base_url`. It retries soon."""
     upstream = UpstreamSettings((ProviderKey(Secret(KEY)),), retry=retry)
     http = HttpSettings(base_url)
     return ProviderConfig("openai", PROVIDER, OpenAISettings(), timeout, http=http, upstream=upstream)
@@ -72,9 +72,11 @@ async def own_channel(address: str, *, service_config: dict[str, Any] | None = N
         yield channel
 
 
-def resume(after: int = 0, **handle: str) -> image_service_pb2.ResumeRequest:
-    """Ask to read on. `handle` is generation_id or request_id."""
-    return image_service_pb2.ResumeRequest(after_sequence=after, **handle)
+def resume(after: int = 0, *, generation_id: str = "", request_id: str = "") -> image_service_pb2.ResumeRequest:
+    """Ask to read on, by one of the two ids."""
+    if generation_id:
+        return image_service_pb2.ResumeRequest(after_sequence=after, generation_id=generation_id)
+    return image_service_pb2.ResumeRequest(after_sequence=after, request_id=request_id)
 
 
 async def first(stream: AsyncIterable[Event], count: int) -> list[Event]:
@@ -96,9 +98,7 @@ async def joined(before: Sequence[Event], stream: AsyncIterable[Event]) -> Async
         yield event
 
 
-async def read_image(
-    images: "image_service_pb2_grpc.ImageServiceAsyncStub", image_id: str
-) -> bytes:
+async def read_image(images: "image_service_pb2_grpc.ImageServiceAsyncStub", image_id: str) -> bytes:
     """Read a whole image by its id."""
     stream = images.ReadImage(image_service_pb2.ReadImageRequest(image_id=image_id))
     return b"".join([part.data async for part in stream])

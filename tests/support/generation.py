@@ -16,7 +16,7 @@ from imagegen_server.generation.admission import Admission, AdmissionSettings
 from imagegen_server.generation.callers import CallerLimits
 from imagegen_server.generation.durations import Durations
 from imagegen_server.generation.engine import Engine, deadline_in
-from imagegen_server.generation.explain import Explainer
+from imagegen_server.generation.explain import Explainer, PlannedCall
 from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.generations import Generations
 from imagegen_server.generation.ids import Ids
@@ -138,6 +138,12 @@ class Workshop:
         last = (await self.run(wish, time_left))[-1]
         assert isinstance(last, Broken)
         return last
+
+    async def explained(self, wish: Wish | None = None) -> list[PlannedCall]:
+        """Ask what a wish would do."""
+        wish = wish or drawing()
+        with self.engine.counted(CALLER, wish.input_bytes) as ticket:
+            return await self.explainer.explain(wish, CALLER, ticket)
 
     @property
     def in_hand(self) -> tuple[int, int, int]:

@@ -13,14 +13,21 @@ import pytest
 from .process import BIN
 
 ROOT = Path(__file__).parents[2]
-PATH = os.pathsep.join([str(BIN), str(ROOT / ".tools" / "bin"), os.environ.get("PATH", "")])
-"""Where the tests look for programs: the environment, what CI installs here, the machine."""
+PATH = os.pathsep.join([str(BIN), str(ROOT / ".tools" / "bin"), os.environ.get("PATH", ""), "/usr/sbin"])
+"""Where the tests look for programs: the environment, what CI installs here, the machine, where Debian has nginx."""
 
 
 def require(program: str) -> None:
     """Skip the test if a program is missing, or fail it in CI."""
     if not shutil.which(program, path=PATH):
         _missing(program)
+
+
+def find(program: str) -> str:
+    """Tell where a program is that is there."""
+    found = shutil.which(program, path=PATH)
+    assert found is not None
+    return found
 
 
 def require_package(name: str) -> ModuleType:

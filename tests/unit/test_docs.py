@@ -13,7 +13,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.generation import admission, engine, opening, runner
 from imagegen_server.generation.fair_queue import QueueSettings
-from imagegen_server.http import allocator, transport
+from imagegen_server.http import allocator, guarded_fetch, transport
 from imagegen_server.rpc import server as rpc_server
 from imagegen_server.rpc.status import CODES
 from imagegen_server.store import room
@@ -78,6 +78,11 @@ def test_the_numbers_of_outgoing_connections_are_those_of_the_code() -> None:
     assert f"must stand within {settings.connect_timeout:g} s" in text
     assert f"idle connection is closed after {transport._KEEPALIVE:g} s" in text
     assert f"up to {dict(allocator._SETTINGS)[allocator._TRIM_THRESHOLD] // 2**20} MiB that were needed once" in text
+
+
+def test_the_numbers_of_fetched_urls_are_those_of_the_code() -> None:
+    """How many redirects are followed."""
+    assert f"At most {guarded_fetch.MOST_REDIRECTS}, each checked like a new URL" in sentences("operations.md")
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the numbers are those of Linux")

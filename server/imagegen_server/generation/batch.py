@@ -106,8 +106,6 @@ class Batch:
         keys = self._upstream.keys
         tried: list[ChosenKey] = []
         for number in itertools.count(1):
-            if (ahead := self._upstream.retry.before_request()) > 0:
-                await asyncio.sleep(ahead)
             key, error = await self._ask(number, tried)
             if keys is not None and key is not None:
                 if error is None:
@@ -134,6 +132,8 @@ class Batch:
         try:
             async with self._upstream.queue.slot(self._generation.caller, self._waits, self._entry.timeout):
                 begun = True
+                if (ahead := self._upstream.retry.before_request()) > 0:
+                    await asyncio.sleep(ahead)
                 if self._queued or number > 1:
                     self._queued = False
                     self._tell(Phase.SENDING)

@@ -83,7 +83,7 @@ class Engine:
         marks = await fingerprints(wish, caller.name, self._store)
         while (other := self._opening.get(key)) is not None:
             await other.wait()
-        self._opening[key] = asyncio.Event()
+        opening = self._opening[key] = asyncio.Event()
         claimed = False
         try:
             id_ = self._ids.new("gen")
@@ -92,9 +92,9 @@ class Engine:
             if taken is None:
                 return await self._new(id_, terms.request_id, wish, caller, terms, (), warnings)
         except BaseException:
-            await self._decided(key, free=claimed)
+            await self._decided(key, opening, free=claimed)
             raise
-        await self._decided(key)
+        await self._decided(key, opening)
         return await self._join(taken, marks, caller, terms)
 
     def launch(self, generation: Generation) -> None:
@@ -239,10 +239,13 @@ class Engine:
         self.require_serving()
         generation = await self._opener.open(generation_id, request_id, wish, caller, terms, violations, warnings)
 
+        key = (caller.name, request_id)
+        opening = self._opening.get(key) if terms.request_id else None
+
         async def give_up() -> None:
             await self._opener.discard(generation)
-            if terms.request_id:
-                await self._decided((caller.name, request_id), free=True)
+            if opening is not None:
+                await self._decided(key, opening, free=True)
 
         reading = Reading(generation, _answer_by(terms.deadline), give_up=give_up)
         if self._draining:
@@ -250,12 +253,14 @@ class Engine:
             self.require_serving()
         return reading
 
-    async def _decided(self, key: tuple[str, str], *, free: bool = False) -> None:
-        """Let those go on who wait for what becomes of a request_id."""
+    async def _decided(self, key: tuple[str, str], opening: asyncio.Event, *, free: bool = False) -> None:
+        """Let those go on who wait for what becomes of a request_id. Only the first call for an opening counts."""
+        if opening.is_set():
+            return
+        opening.set()
         if free:
             await self._store.free(*key)
-        if (opening := self._opening.pop(key, None)) is not None:
-            opening.set()
+        del self._opening[key]
 
     async def _join(self, taken: RequestRecord, marks: frozenset[str], caller: Caller, terms: Terms) -> Reading:
         if not taken.fingerprints & marks:
@@ -346,10 +351,8 @@ class Engine:
             elif claimed:
                 await self._store.settle(generation.caller, generation.request_id, failure)
 
-        try:
-            await run_generation(generation, self._tools, settle)
-        finally:
-            self._generations.ended(generation)
+        await run_generation(generation, self._tools, settle)
+        self._generations.ended(generation)
 
 
 def _answer_by(deadline: float | None) -> float | None:

@@ -34,7 +34,7 @@ class Generations:
     @property
     def running(self) -> list[Generation]:
         """Those that have not ended."""
-        return [generation for id_, generation in self._by_id.items() if id_ not in self._ended]
+        return [generation for generation in self._by_id.values() if not generation.log.ended]
 
     @property
     def readers(self) -> int:

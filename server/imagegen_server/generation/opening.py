@@ -156,9 +156,7 @@ class Opener:
         if full is not None:
             raise full
 
-    def _begin(
-        self, context: Context, plan: Plan, terms: Terms, held: "_Held", reservation: Reservation
-    ) -> Generation:
+    def _begin(self, context: Context, plan: Plan, terms: Terms, held: "_Held", reservation: Reservation) -> Generation:
         first, ticket = plan.first, held.ticket
         generation = Generation(
             id=context.generation_id,

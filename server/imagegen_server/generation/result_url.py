@@ -34,4 +34,3 @@ def result_fetcher(fetcher: GuardedFetcher) -> FetchResult:
         raise AssertionError("the last try returns or raises")
 
     return fetch
-

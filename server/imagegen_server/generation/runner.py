@@ -42,9 +42,14 @@ async def run_generation(
         outcome = await _try_in_order(generation, work, tools, left)
         aborted = generation.stop_error is not None and generation.stop_error.reason is Reason.CANCELLED
         outcome = await tools.middleware.end(work.context, outcome, aborted=aborted)
-        await settle(outcome)
+    except Exception as fault:  # noqa: BLE001 - whoever reads it must hear of an end
+        _logger.error("fault in a generation", generation_id=generation.id, **describe_fault(fault))  # noqa: TRY400
     finally:
-        generation.end(_lost(generation) if outcome is None else outcome)
+        outcome = _lost(generation) if outcome is None else outcome
+        try:
+            await settle(outcome)
+        finally:
+            generation.end(outcome)
     await _let_go(generation, left)
 
 
@@ -183,5 +188,7 @@ def _conclusion(
 
 def _lost(generation: Generation) -> Broken:
     """Stand for an outcome that a fault of ours, or the end of the event loop, has taken away."""
-    error = generation.stop_error or ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details")
+    error = generation.stop_error or ImageError(
+        Reason.INTERNAL_ERROR, "a fault of this server; its log has the details"
+    )
     return Broken(GenerationFailure(generation.id, generation.request_id, (), (), None), error)

@@ -95,7 +95,9 @@ class Boundary(grpc.aio.ServerInterceptor):
             with _CallLine(method) as line:
                 try:
                     with self._identified(context):
-                        await self._send(context, streaming(_parse(request, handler.request_deserializer, paths), context))
+                        await self._send(
+                            context, streaming(_parse(request, handler.request_deserializer, paths), context)
+                        )
                         return
                 except Exception as problem:  # noqa: BLE001 - as above
                     refusal = line.refusal(problem)

@@ -82,7 +82,7 @@ class MemoryStore:
     async def reserve(self, size: int) -> Reservation:
         """Keep room for `size` bytes, letting delivered images go for it."""
         self._room.require(size)
-        size = min(size, self._room.max_bytes)
+        size = min(size, self._room.most)
         self._room.reserved += size
         self._room.make()
         return _MemoryReservation(self._room, size)

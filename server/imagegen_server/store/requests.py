@@ -41,7 +41,7 @@ class MemoryRequests:
         if entry := self._entries.get(key):
             return entry.record
         size = _record_bytes(key, record)
-        self._room.require(size)
+        self._room.require(size, lasting=True)
         self._entries[key] = _Entry(record, size)
         self._count(size)
         return None
@@ -80,6 +80,7 @@ class MemoryRequests:
     def _count(self, size: int) -> None:
         self.bytes += size
         self._room.kept += size
+        self._room.lasting += size
         self._room.make()
 
 

@@ -15,17 +15,23 @@ class Room:
         self.max_bytes = max_bytes
         self._let_go = let_go
         self.kept = 0
+        self.lasting = 0
+        """Of what is kept: what stays for a day. It takes no more than half, so that images always find room."""
         self.reserved = 0
         self.spare = 0
 
-    def require(self, size: int) -> None:
-        """See that `size` more bytes that must be kept fit.
+    @property
+    def most(self) -> int:
+        """The most that can be had at once: a wait for more would be for ever."""
+        return self.max_bytes - self.lasting
 
-        What is more than the whole store is taken when it is empty: a wait would be for ever.
+    def require(self, size: int, *, lasting: bool = False) -> None:
+        """See that `size` more bytes that must be kept fit. What is more than `most` fits when nothing else is there.
 
         :raises ImageError: SERVER_BUSY with a wait
         """
-        if self.kept + self.reserved + min(size, self.max_bytes) > self.max_bytes:
+        full = self.kept + self.reserved + min(size, self.most) > self.max_bytes
+        if full or (lasting and self.lasting + size > self.max_bytes // 2):
             raise ImageError(
                 Reason.SERVER_BUSY,
                 "the store is full of images that nobody has read yet, uploads and request ids; "

@@ -254,7 +254,7 @@ async def test_a_broken_off_upload_is_forgotten(open_store: OpenStore) -> None:
 
 async def test_finished_and_dropped_uploads_leave_no_clock_behind(open_store: OpenStore) -> None:
     """Those begun after them go at their own time, however early the others went."""
-    store = await open_store(ttl=0.05, max_bytes=MIB)
+    store = await open_store(ttl=0.3, max_bytes=MIB)
     await upload(store, b"finished")
     await add(store, 0, DATA[:4])
     await store.drop_upload(CALLER, DIGEST)
@@ -278,7 +278,7 @@ async def full(store: Store) -> bool:
 
 async def test_a_finished_upload_lives_its_time(open_store: OpenStore) -> None:
     """It goes at its expire_time, and the same bytes are a new upload with a new id then."""
-    store = await open_store(ttl=0.05)
+    store = await open_store(ttl=0.3)
     image = await upload(store, DATA)
 
     went = await gone(lambda: there(store, image))
@@ -290,9 +290,9 @@ async def test_a_finished_upload_lives_its_time(open_store: OpenStore) -> None:
 
 async def test_asking_for_a_finished_upload_renews_it(open_store: OpenStore) -> None:
     """Whoever is told an id has it for the whole time from then: a later expire_time, which is kept."""
-    store = await open_store(ttl=0.2)
+    store = await open_store(ttl=1.0)
     first, other = await upload(store, DATA), await upload(store, b"other")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # a tenth of its time
 
     again = (await ask(store)).image
 

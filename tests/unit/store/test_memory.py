@@ -103,7 +103,7 @@ async def test_what_is_over_the_limit_goes_when_it_was_delivered() -> None:
 
 async def test_those_that_expired_are_in_nobodys_way() -> None:
     """What was delivered and has expired is no longer in the order of those that make room."""
-    store = store_of(100, ttl=0.01)
+    store = store_of(100, ttl=0.3)
     read = await put(store, 60, delivered=True)
     await gone(lambda: there(store, read))
     unread = await put(store, 60)
