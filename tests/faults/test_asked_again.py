@@ -14,10 +14,10 @@ from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
 
 from tests.support.calls import generate, refusal, watch
-from tests.support.faults_setup import connected, own_channel, scripted, untold, within
+from tests.support.faults_setup import connected, own_channel, untold, within
 from tests.support.pictures import noisy_png
 from tests.support.provider import ScriptedProvider, never
-from tests.support.server import Running, open_unary, running_server
+from tests.support.server import Running, as_config, open_unary, running_server
 from tests.support.tcp_relay import TcpRelay
 
 PICTURE = noisy_png(300, 300)
@@ -72,7 +72,7 @@ async def test_a_retrying_channel_buys_a_failure_once(streaming: bool) -> None:
         yield
 
     provider = ScriptedProvider(script=unavailable)
-    async with running_server(scripted(provider)) as server, retrying(server) as client:
+    async with running_server(as_config("test", provider)) as server, retrying(server) as client:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await (watch(client.images.StreamGenerate(generate())) if streaming else client.images.Generate(generate()))
 
@@ -86,7 +86,7 @@ async def test_a_retrying_channel_buys_a_cut_call_once(streaming: bool) -> None:
     """A line that is cut after the commitment is UNAVAILABLE by the transport, and is not sent again either."""
     provider = ScriptedProvider(script=never)
     async with (
-        running_server(scripted(provider)) as server,
+        running_server(as_config("test", provider)) as server,
         TcpRelay(server.address) as relay,
         retrying(server, relay.address) as client,
     ):
@@ -107,7 +107,7 @@ async def test_with_a_request_id_a_retry_joins_what_was_bought(streaming: bool) 
     """Cut before the commitment reached the client, the channel does send it again: it joins, and has its picture."""
     made = Pausing()
     async with (
-        running_server(scripted(made.provider)) as server,
+        running_server(as_config("test", made.provider)) as server,
         TcpRelay(server.address) as relay,
         retrying(server, relay.address) as client,
     ):
@@ -130,7 +130,7 @@ async def test_sent_many_times_at_once_it_is_bought_once() -> None:
     """Eight copies under one request_id, unary and streamed, over eight connections: one call, the same for all."""
     made = Pausing()
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running_server(scripted(made.provider)))
+        server = await stack.enter_async_context(running_server(as_config("test", made.provider)))
         clients = [await stack.enter_async_context(connected(server.address)) for _ in range(8)]
         made.go_on.set()
         streamed = [watch(images.StreamGenerate(WISH)) for images in clients[:4]]
@@ -150,7 +150,7 @@ async def test_hedging_cancels_the_loser_and_not_the_picture(streaming: bool) ->
     """A hedging client leaves its first call when the second is under way: that one has the picture, bought once."""
     made = Pausing()
     async with (
-        running_server(scripted(made.provider)) as server,
+        running_server(as_config("test", made.provider)) as server,
         connected(server.address) as images,
         connected(server.address) as others,
     ):

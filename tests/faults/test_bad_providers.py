@@ -112,6 +112,7 @@ async def trickle(exchange: Exchange) -> None:
     for start in range(0, len(BODY), size):
         await exchange.send(BODY[start : start + size])
         await asyncio.sleep(0.01)
+    exchange.hang_up()
 
 
 async def test_a_provider_that_trickles_is_heard_out() -> None:
@@ -144,7 +145,7 @@ async def test_signs_of_life_do_not_extend_the_timeout(script: Script) -> None:
     """A provider that is never silent and never done is left after its timeout all the same."""
 
     async def until_closed(exchange: Exchange) -> None:
-        sending = asyncio.create_task(script(exchange))
+        sending = asyncio.ensure_future(script(exchange))
         await exchange.closed_by_peer()
         sending.cancel()
 
@@ -194,7 +195,10 @@ GARBAGE = {
     "bytes that are no picture": (answering(holding(b"\x00" * 10_000)), "INVALID_RESPONSE"),
     "half a picture": (answering(holding(PICTURE[: len(PICTURE) // 2])), "INVALID_RESPONSE"),
     "no events": (answering(b"\xff\xfe\x00" * 1000, "text/event-stream"), "INVALID_RESPONSE"),
-    "an event of nonsense": (answering(event("image_generation.completed", {}), "text/event-stream"), "INVALID_RESPONSE"),
+    "an event of nonsense": (
+        answering(event("image_generation.completed", {}), "text/event-stream"),
+        "INVALID_RESPONSE",
+    ),
 }
 
 

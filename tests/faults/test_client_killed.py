@@ -14,10 +14,10 @@ from imagegen_server.providers.base import Call
 
 from tests.support.calls import generate, watch
 from tests.support.faults_reader import read_events
-from tests.support.faults_setup import Event, connected, first, joined, resume, scripted, within
+from tests.support.faults_setup import Event, connected, first, joined, resume, within
 from tests.support.pictures import noisy_png
 from tests.support.provider import ScriptedProvider
-from tests.support.server import Running, running_server
+from tests.support.server import Running, as_config, running_server
 
 PICTURES = [noisy_png(300, 300, seed=seed) for seed in (1, 2)]
 """Two chunks each."""
@@ -58,7 +58,7 @@ class Drawing:
 async def drawing() -> AsyncIterator[tuple[Drawing, Running]]:
     """Serve such a provider."""
     made = Drawing()
-    async with running_server(scripted(made.provider)) as server:
+    async with running_server(as_config("test", made.provider)) as server:
         yield made, server
 
 

@@ -14,10 +14,10 @@ from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
 
 from tests.support.calls import Seen, generate, watch
-from tests.support.faults_setup import Event, connected, first, joined, read_image, resume, scripted, untold, within
+from tests.support.faults_setup import Event, connected, first, joined, read_image, resume, untold, within
 from tests.support.pictures import noisy_png
 from tests.support.provider import TEN_TIMES_THE_PROMISE, ScriptedProvider
-from tests.support.server import Running, nothing_left, running_server
+from tests.support.server import Running, as_config, nothing_left, running_server
 from tests.support.tcp_relay import TcpRelay
 
 PICTURE = noisy_png(1000, 1000)
@@ -50,7 +50,7 @@ async def line() -> AsyncIterator[Line]:
 
     provider = ScriptedProvider(script=draw)
     async with (
-        running_server(scripted(provider)) as server,
+        running_server(as_config("test", provider)) as server,
         TcpRelay(server.address) as relay,
         connected(relay.address) as images,
     ):

@@ -10,11 +10,11 @@ from imagegen_server.domain.task import Task
 from imagegen_server.providers.base import Call
 
 from tests.support.calls import generate, watch
-from tests.support.faults_setup import connected, scripted, untold, within
+from tests.support.faults_setup import connected, untold, within
 from tests.support.nginx import nginx
 from tests.support.pictures import noisy_png
 from tests.support.provider import TEN_TIMES_THE_PROMISE, ScriptedProvider, never
-from tests.support.server import nothing_left, running_server
+from tests.support.server import as_config, nothing_left, running_server
 
 IDLE = 12
 SILENCE = 30
@@ -34,7 +34,7 @@ async def test_a_stream_outlives_the_patience_of_a_proxy() -> None:
     provider = ScriptedProvider(script=think)
     wish = generate(request_id="wish-1")
     async with (
-        running_server(scripted(provider)) as server,
+        running_server(as_config("test", provider)) as server,
         nginx(server.address, idle=IDLE) as address,
         connected(address) as images,
     ):
@@ -66,7 +66,7 @@ async def test_leaving_passes_through_a_proxy() -> None:
     """A stream that is left at the proxy's front is left at the provider, too."""
     provider = ScriptedProvider(script=never)
     async with (
-        running_server(scripted(provider)) as server,
+        running_server(as_config("test", provider)) as server,
         nginx(server.address, idle=IDLE) as address,
         connected(address) as images,
     ):

@@ -238,6 +238,22 @@ async def test_uploaded_image_in_edits() -> None:
         assert (await client.read(uploaded)).bytes == image.bytes
 
 
+async def test_explain() -> None:
+    """What would be drawn is told, with images as hashes, and nothing is drawn."""
+    provider = ScriptedProvider(draw)
+    async with (
+        running_server(as_config("scripted", provider), sandbox=True) as server,
+        AsyncClient(server.address) as client,
+    ):
+        image = Image.from_bytes(EARLY)
+        [drawn, fallback] = await client.explain(SCENE, "a cat", fallback_models=[MODEL])
+        [changed] = await client.explain_edit(SCENE, "fog", image=image)
+
+    assert (drawn.model, drawn.requests, fallback.model) == (SCENE, 1, MODEL)
+    assert image.sha256 in changed.body
+    assert provider.tasks == []
+
+
 async def test_synchronous_client_in_a_thread() -> None:
     """The thin face resumes too."""
 

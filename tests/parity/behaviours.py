@@ -1,14 +1,13 @@
 """What a user of ProviderProtocol/ai may count on here: the list of behaviours, and the tests that show them.
 
 `ROWS` are the twenty-two behaviours that the image interface of this service was held to from the start, in their
-order; `DEPARTURES` are further ones. What one of them still lacks names the issue that brings it.
+order; departures.py has further ones. What one of them still lacks names the issue that brings it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ISSUES: Mapping[str, str] = {
-    "C": "retries and keys, resuming and detaching, inputs by URL and uploads, middleware",
     "E": "more hosted providers, among them another imagegen server",
 }
 """Work that is still to come, by the letter of its issue."""
@@ -23,18 +22,21 @@ class Behaviour:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-def _in(file: str, *tests: str) -> tuple[str, ...]:
+def shown_by(file: str, *tests: str) -> tuple[str, ...]:
+    """Name the tests of one file that show it."""
     return tuple(f"test_{file}.py::test_{test}" for test in tests)
 
+
+ABORTED = shown_by("middleware", "a_cancel_is_told_by_on_abort_and_not_as_an_error", "abort_is_told_by_on_abort")
 
 ROWS: Mapping[int, Behaviour] = {
     1: Behaviour(
         "Previews, the image, its usage and what the vendor decided come through from drawing and editing streams.",
-        _in("streams", "previews_image_usage_and_what_was_decided_come_through"),
+        shown_by("streams", "previews_image_usage_and_what_was_decided_come_through"),
     ),
     2: Behaviour(
         "A stream that tells an error, ends early or cannot be read fails with its reason; no preview is a result.",
-        _in(
+        shown_by(
             "streams",
             "an_error_inside_a_stream_ends_the_call_with_its_reason",
             "a_stream_without_its_finished_image_is_an_error",
@@ -43,62 +45,116 @@ ROWS: Mapping[int, Behaviour] = {
     ),
     3: Behaviour(
         "A cancel works until the last byte, reaches the provider's socket within 100 ms, and no event follows.",
-        _in(
-            "cancelling",
-            "cancelling_a_unary_call_in_mid_body_closes_the_providers_socket",
-            "cancelling_a_stream_after_a_preview_closes_the_providers_socket",
-            "no_event_follows_an_abort",
+        (
+            *shown_by(
+                "cancelling",
+                "cancelling_a_unary_call_in_mid_body_closes_the_providers_socket",
+                "cancelling_a_stream_after_a_preview_closes_the_providers_socket",
+                "no_event_follows_an_abort",
+            ),
+            *ABORTED,
         ),
-        {"C": "on_abort"},
     ),
     4: Behaviour(
         "The deadline and the provider's time limit cover the whole exchange, the body included.",
-        _in("cancelling", "the_providers_timeout_covers_the_body", "the_callers_deadline_covers_the_body"),
+        shown_by("cancelling", "the_providers_timeout_covers_the_body", "the_callers_deadline_covers_the_body"),
     ),
     5: Behaviour(
         "A generation runs by itself: the result needs no reader of events, and a unary call is the stream drained.",
-        _in("streams", "the_result_comes_without_reading_events", "a_unary_call_is_its_stream_read_to_the_end"),
+        shown_by("streams", "the_result_comes_without_reading_events", "a_unary_call_is_its_stream_read_to_the_end"),
     ),
     6: Behaviour(
-        "Leaving a stream early stops the generation, and everybody who waits for it hears of that.",
-        _in("cancelling", "leaving_the_loop_early_stops_the_generation", "dropping_a_stream_stops_the_generation"),
-        {"C": "leaving as a detach; hooks"},
+        "Leaving early is a cancel or a detach, as was declared; hooks run, and everybody who waits hears of it.",
+        (
+            *shown_by(
+                "cancelling", "leaving_the_loop_early_stops_the_generation", "dropping_a_stream_stops_the_generation"
+            ),
+            *shown_by(
+                "readers",
+                "leaving_is_a_detach_where_that_was_declared",
+                "a_detached_generation_ends_without_any_reader",
+                "a_request_id_with_cancel_is_stopped_by_leaving",
+                "of_two_readers_the_last_one_to_leave_stops_it",
+            ),
+            *ABORTED,
+        ),
     ),
     7: Behaviour(
-        "One failure is told once, and leaves neither a task nor an exception behind.",
-        _in("cancelling", "one_failure_is_told_once"),
-        {"C": "once to each middleware"},
+        "One failure is told once, also to each middleware, and leaves neither a task nor an exception behind.",
+        (
+            *shown_by("cancelling", "one_failure_is_told_once"),
+            *shown_by("middleware", "one_failure_is_told_once_to_each_middleware"),
+        ),
     ),
     8: Behaviour(
-        "An edit has the options, warnings, cancellation and streaming of a generation; every parameter is sent.",
+        "An edit has the options, warnings, hooks, cancellation and stream of a generation; every parameter is sent.",
         (
-            *_in(
+            *shown_by(
                 "edits",
                 "every_option_and_param_of_an_edit_reaches_the_provider",
                 "every_option_and_param_of_a_generation_reaches_the_provider",
                 "edits_and_generations_warn_alike",
                 "a_mask_is_sent_with_the_image",
             ),
-            *_in("streams", "previews_image_usage_and_what_was_decided_come_through"),
-            *_in(
+            *shown_by("streams", "previews_image_usage_and_what_was_decided_come_through"),
+            *shown_by(
                 "cancelling",
                 "cancelling_a_unary_call_in_mid_body_closes_the_providers_socket",
                 "cancelling_a_stream_after_a_preview_closes_the_providers_socket",
             ),
+            *shown_by(
+                "middleware",
+                "every_form_runs_the_same_hooks_once",
+                "a_cancel_is_told_by_on_abort_and_not_as_an_error",
+                "on_request_sees_and_changes_what_is_sent",
+            ),
         ),
-        {"C": "middleware"},
     ),
     9: Behaviour(
-        "An input that the server cannot take is told by its field, and not as a failure of the provider.",
-        _in("errors", "an_input_by_url_is_refused_by_name"),
-        {"C": "fetching inputs by URL, and INPUT_NOT_FETCHED"},
+        "An input by URL is fetched by the server; one that cannot be is told by its field, and is no failure of the "
+        "provider.",
+        shown_by(
+            "inputs",
+            "an_input_by_url_is_fetched_by_the_server",
+            "an_input_that_cannot_be_fetched_is_told_by_its_field",
+            "a_malformed_url_is_the_requests_fault",
+            "what_is_fetched_and_no_picture_is_told_by_its_field",
+            "one_failing_input_of_several_is_the_one_that_is_named",
+            "an_earlier_picture_is_an_input",
+            "a_picture_that_is_not_there_any_more_is_told_by_its_field",
+        ),
     ),
-    10: Behaviour("A token bucket is refilled by time alone.", later={"C": "token_bucket"}),
-    11: Behaviour("Every retry waits as long as the provider asked, and never past the limit.", later={"C": "retries"}),
-    12: Behaviour("A key is chosen for each attempt; a refused one is left for the next.", later={"C": "keys"}),
+    10: Behaviour(
+        "A token bucket is refilled by time alone.", shown_by("retries", "a_token_bucket_is_refilled_by_time_alone")
+    ),
+    11: Behaviour(
+        "Every retry waits as long as the provider asked, and never past the limit.",
+        shown_by(
+            "retries",
+            "what_was_refused_for_now_is_asked_again",
+            "every_strategy_waits_as_long_as_the_vendor_asks",
+            "no_delay_exceeds_the_limit",
+            "a_longer_wait_is_told_instead_of_waited_for",
+            "the_wait_of_the_last_attempt_is_told",
+            "a_deadline_that_comes_before_the_next_request_is_not_waited_for",
+        ),
+    ),
+    12: Behaviour(
+        "A key is chosen for each attempt; a refused, exhausted or limited one is left for the next.",
+        shown_by(
+            "keys",
+            "a_refused_key_is_left_for_the_next",
+            "a_limited_or_exhausted_key_is_left_for_the_next",
+            "the_attempts_tell_of_both_keys",
+            "a_key_is_chosen_for_each_request",
+            "when_no_key_is_good_the_call_says_so",
+            "a_key_that_was_renewed_is_used_at_once",
+            "a_single_key_that_is_refused_is_tried_once",
+        ),
+    ),
     13: Behaviour(
         "A picture that was refused or is missing is a failure with its index; no answer is a success without images.",
-        _in(
+        shown_by(
             "errors",
             "an_image_that_moderation_refused_is_a_failure_beside_the_others",
             "all_images_refused_by_moderation_is_that_error",
@@ -110,41 +166,62 @@ ROWS: Mapping[int, Behaviour] = {
     14: Behaviour(
         "The vendor's own code decides before the HTTP status; moderation and used-up quota are never tried again.",
         (
-            *_in("errors", "the_body_decides_before_the_status"),
-            *_in("streams", "an_error_inside_a_stream_ends_the_call_with_its_reason"),
+            *shown_by("errors", "the_body_decides_before_the_status"),
+            *shown_by("streams", "an_error_inside_a_stream_ends_the_call_with_its_reason"),
+            *shown_by(
+                "retries",
+                "moderation_is_never_asked_again",
+                "used_up_quota_is_asked_again_with_another_key_alone",
+            ),
         ),
     ),
     15: Behaviour(
         "The media type is read from the bytes, for results, previews and inputs.",
-        _in(
+        shown_by(
             "images",
             "the_media_type_is_read_from_the_bytes",
             "the_media_type_of_a_preview_is_read_from_its_bytes",
             "the_declared_type_of_an_input_is_a_hint",
         ),
     ),
-    16: Behaviour("on_stream_event filters, replaces and adds; on_stream_end runs.", later={"C": "middleware"}),
+    16: Behaviour(
+        "on_stream_event filters, replaces and adds, but loses no finished image; on_stream_end runs once.",
+        shown_by(
+            "hook_answers",
+            "on_stream_event_filters_replaces_and_adds_previews",
+            "a_finished_image_cannot_be_dropped",
+            "on_stream_end_runs_once_whatever_the_outcome",
+        ),
+    ),
     17: Behaviour(
         "An error crosses the wire with its reason, provider and wait, in every form of call.",
-        _in("errors", "an_error_crosses_the_wire_whole"),
+        shown_by("errors", "an_error_crosses_the_wire_whole"),
         {"E": "through another imagegen server as provider"},
     ),
     18: Behaviour(
-        "What on_response returns is what the caller gets; a cancel ends a wait before a retry at once.",
-        later={"C": "middleware and retries"},
+        "What on_response leaves is what the caller gets; a cancel ends a wait before a retry at once.",
+        (
+            *shown_by("hook_answers", "what_on_response_leaves_is_what_every_reader_gets"),
+            *shown_by(
+                "retries",
+                "a_cancel_ends_a_back_off_at_once",
+                "hanging_up_ends_a_back_off_at_once",
+                "abort_ends_a_back_off_at_once",
+            ),
+        ),
     ),
     19: Behaviour(
         "Capabilities are true for each model; too high a count is split or refused; unknown is absent; metadata has a "
         "name.",
         (
-            *_in(
+            *shown_by(
                 "models",
                 "capabilities_are_those_of_the_model",
                 "an_edit_by_a_model_that_cannot_is_refused",
                 "more_images_than_one_request_makes_are_asked_for_in_several",
                 "more_images_than_the_server_takes_are_refused",
             ),
-            *_in(
+            *shown_by(
                 "images",
                 "width_and_height_are_read_from_the_bytes",
                 "an_unknown_cost_is_absent",
@@ -155,7 +232,7 @@ ROWS: Mapping[int, Behaviour] = {
     ),
     20: Behaviour(
         "Pictures travel as bytes, at every step.",
-        _in(
+        shown_by(
             "images",
             "images_travel_as_bytes",
             "an_input_reaches_the_provider_as_bytes",
@@ -164,85 +241,26 @@ ROWS: Mapping[int, Behaviour] = {
     ),
     21: Behaviour(
         "A wait that is known is told, and no reason is lost on the way.",
-        _in("errors", "a_known_wait_is_told", "no_reason_is_lost_on_the_way"),
+        shown_by("errors", "a_known_wait_is_told", "no_reason_is_lost_on_the_way"),
     ),
     22: Behaviour(
-        "A silent generation sends a heartbeat at least every 10 seconds, and a client that leaves stops it.",
-        _in(
-            "cancelling",
-            "a_silent_generation_shows_that_it_lives",
-            "a_heartbeat_comes_every_ten_seconds_at_least",
-        ),
-        {"C": "a client that leaves a detached generation"},
-    ),
-}
-
-DEPARTURES: Mapping[str, Behaviour] = {
-    "the vendor's own events are read": ROWS[1],
-    "server-sent events are read as their standard writes them": Behaviour(
-        "Any line end, no space after the colon, and a last line without newline.",
-        _in("streams", "events_are_read_as_the_standard_writes_them", "a_last_line_without_newline_counts"),
-    ),
-    "every event has the type of its picture": ROWS[15],
-    "edits take several images and all parameters": Behaviour(
-        "Each input is sent as what it is, with every parameter that the vendor has.",
-        _in(
-            "edits",
-            "an_edit_takes_several_images",
-            "a_mask_is_sent_with_the_image",
-            "every_option_and_param_of_an_edit_reaches_the_provider",
-        ),
-    ),
-    "the form of the vendor's answer is the server's business": Behaviour(
-        "response_format is never sent to a model that refuses it, and refused by name where a caller gives it.",
-        _in(
-            "edits",
-            "the_form_of_the_answer_is_not_the_callers",
-            "every_option_and_param_of_a_generation_reaches_the_provider",
-        ),
-    ),
-    "only models that edit are asked to": Behaviour(
-        "A model that never edited says so, and an edit by it costs nothing.",
-        _in("models", "capabilities_are_those_of_the_model", "an_edit_by_a_model_that_cannot_is_refused"),
-    ),
-    "one status, several meanings": Behaviour(
-        "A 400 is what its code says; a 413 without a code is a request of which the model takes less.",
-        _in("errors", "the_body_decides_before_the_status", "too_large_a_body_is_more_than_the_model_takes"),
-    ),
-    "a cancel is no error": Behaviour("A cancelled call runs on_abort, and not on_error.", later={"C": "middleware"}),
-    "a finished image is not lost": Behaviour(
-        "Whatever fails after the picture came, the picture is handed out.",
-        _in("images", "a_finished_image_is_not_lost_to_what_comes_after_it"),
-        {"C": "an exception in a hook"},
-    ),
-    "a second reader reads the same generation": Behaviour(
-        "Reading again asks nobody again.",
-        _in("streams", "a_second_reader_reads_the_same_generation"),
-        {"C": "Resume, and joining by request_id"},
-    ),
-    "on_request sees what is sent": Behaviour("What it changes is sent, in every form.", later={"C": "middleware"}),
-    "every accepted setting has an effect": Behaviour(
-        "Settings hold for drawing, streaming and editing; one that nothing reads is refused at the start.",
+        "A silent generation sends a heartbeat at least every 10 seconds; a client that leaves stops it or, if it is "
+        "detached, lets it go on.",
         (
-            *_in(
-                "settings",
-                "organization_project_key_and_base_url_have_their_effect",
-                "the_proxy_has_its_effect",
-                "a_setting_without_effect_is_refused",
+            *shown_by(
+                "cancelling",
+                "a_silent_generation_shows_that_it_lives",
+                "a_heartbeat_comes_every_ten_seconds_at_least",
             ),
-            *_in("cancelling", "the_providers_timeout_covers_the_body"),
+            *shown_by("retries", "a_back_off_shows_that_it_lives"),
+            *shown_by(
+                "readers",
+                "a_silent_detached_generation_shows_whoever_comes_back_that_it_lives",
+                "leaving_is_a_detach_where_that_was_declared",
+                "a_request_id_with_cancel_is_stopped_by_leaving",
+                "cancel_stops_a_detached_generation",
+                "a_readers_deadline_does_not_end_a_detached_generation",
+            ),
         ),
-        {"E": "the settings of more providers"},
-    ),
-    "clear text is warned of on every path": Behaviour(
-        "An address that is neither encrypted nor this machine is warned of at the start, before any call.",
-        _in("settings", "an_insecure_address_is_warned_of_before_any_call"),
-    ),
-    "an empty key is no key": Behaviour(
-        "A provider whose key is empty is not set up.",
-        _in("settings", "an_empty_key_is_no_key", "an_empty_key_beside_a_table_is_told_at_the_start"),
-    ),
-    "header names compare without case": Behaviour(
-        "A configured header replaces the server's own.", _in("settings", "headers_are_compared_without_case")
     ),
 }

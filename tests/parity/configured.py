@@ -28,16 +28,19 @@ async def configured_service(
     *,
     tables: str = "",
     keys: Sequence[str] = (KEY,),
+    api_key: str = "",
     middleware: Sequence[Middleware] = (),
     heartbeat: float = DeliverySettings().heartbeat,
 ) -> AsyncIterator[Service]:
     """Serve until the block ends.
 
     `provider` are further lines of [providers.openai], `tables` further tables. Of the `keys` the vendor knows the
-    last. `middleware` has a table each, in this order. `heartbeat` is in seconds.
+    last; each is in its `key_file`, and `api_key` says so unless the test does. `middleware` has a table each, in this
+    order. `heartbeat` is in seconds.
     """
+    references = _key_files(folder, keys)
     async with fake_openai(keys[-1]) as fake:
-        lines = ["[providers.openai]", f'base_url = "{fake.base_url}"', f"api_key = {_key_files(folder, keys)}"]
+        lines = ["[providers.openai]", f'base_url = "{fake.base_url}"', f"api_key = {api_key or references}"]
         lines += [provider, tables, *(f"[middleware.{one.name}]" for one in middleware)]
         config = load_config(
             {PROVIDER.name: PROVIDER},
@@ -70,7 +73,8 @@ def limited(milliseconds: float | None = None, status: int = 429) -> Answer:
     """Refuse a request for now, and ask for a wait or for none."""
     codes = {429: "rate_limit_exceeded", 503: "overloaded"}
     headers = {} if milliseconds is None else {"retry-after-ms": f"{milliseconds:g}"}
-    answer = json_answer(status, {"error": {"message": "not now", "type": codes[status], "code": codes[status]}}, headers)
+    error = {"message": "not now", "type": codes[status], "code": codes[status]}
+    answer = json_answer(status, {"error": error}, headers)
     answer.checks = False
     return answer
 

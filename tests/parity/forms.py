@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from tests.parity.service import Service, change, draw
-from tests.support.calls import refusal, watch
+from tests.support.calls import Refusal, refusal, watch
 from tests.support.server import open_unary
 
 FORMS = ("Generate", "StreamGenerate", "Edit", "StreamEdit")
@@ -16,7 +16,8 @@ def begin(service: Service, form: str, **fields: Any) -> "grpc.aio.UnaryStreamCa
     """Call one of them; its early metadata can be awaited."""
     request = change(**fields) if form.endswith("Edit") else draw(**fields)
     if form.startswith("Stream"):
-        return getattr(service.server.images, form)(request)
+        made: grpc.aio.UnaryStreamCall[Any, Any] = getattr(service.server.images, form)(request)
+        return made
     return open_unary(service.server, request)
 
 
@@ -29,9 +30,18 @@ async def call(service: Service, form: str, **fields: Any) -> Any:
     return result
 
 
+async def failure_of(made: "grpc.aio.UnaryStreamCall[Any, Any]") -> Refusal:
+    """Wait for the error of a call, and take it apart."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _read(made)
+    return refusal(caught.value)
+
+
 async def refused(made: "grpc.aio.UnaryStreamCall[Any, Any]") -> str:
     """Wait for the error of a call; tells its reason."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for _ in made:
-            pass
-    return refusal(caught.value).reason
+    return (await failure_of(made)).reason
+
+
+async def _read(made: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
+    async for _ in made:
+        pass

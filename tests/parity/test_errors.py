@@ -13,7 +13,6 @@ from imagegen_server.providers.base import Call
 
 from tests.parity.service import MODEL, WIRE, change, draw, openai_service, recorded
 from tests.support.calls import Refusal, generate, refusal, watch
-from tests.support.pictures import png
 from tests.support.provider import ScriptedProvider
 from tests.support.server import as_config, running_server
 
@@ -162,17 +161,3 @@ async def test_no_reason_is_lost_on_the_way() -> None:
             read.append(refusal(caught.value).reason)
 
     assert read == [reason.name for reason in Reason]
-
-
-async def test_an_input_by_url_is_refused_by_name() -> None:
-    """A picture given by its address names its field, before anything is sent; it is never the provider's error."""
-    async with openai_service() as service:
-        request = change(png(16, 16))
-        request.input.images[0].url = "https://example.org/a.png"
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await service.server.images.Edit(request)
-
-        assert service.fake.requests == []
-    told = refusal(caught.value)
-    assert (told.reason, told.billed) == ("INVALID_REQUEST", "no")
-    assert "input.images[0].url" in told.violations

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from tests.parity.configured import configured_service
 from tests.parity.forms import FORMS, begin, call, refused
-from tests.parity.service import Service, change, draw, in_mid_stream, recorded
-from tests.support.calls import Seen, watch
+from tests.parity.service import in_mid_stream, recorded
+from tests.support.calls import watch
 from tests.support.pictures import png
 from tests.support.server import nothing_left
 
@@ -31,7 +31,7 @@ class Previewing(Middleware):
         super().__init__("previews")
         self._answer = answer
 
-    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:
+    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:  # noqa: ARG002 - the signature of a hook
         """Let everything pass that is no preview."""
         return self._answer(event) if isinstance(event, Preview) else event
 
@@ -57,18 +57,22 @@ def double(preview: Preview) -> Sequence[Preview]:
 async def test_on_stream_event_filters_replaces_and_adds_previews(
     form: str, answer: Callable[[Preview], EventAnswer], ours: Sequence[bool], tmp_path: Path
 ) -> None:
-    """What the hook returns for a preview is what the reader sees, and what a second reader sees after it."""
+    """What the hook returns for a preview is what the reader sees, and what a second reader sees beside it."""
     async with configured_service(tmp_path, middleware=[Previewing(answer)]) as service:
-        service.fake.answer_next(_one_preview_of_two())
-        seen = await watch(begin(service, form, options={"previewCount": 2}))
-        request = image_service_pb2.ResumeRequest(generation_id=seen.result.generation_id)
-        again = await watch(service.server.images.Resume(request))
+        said = _one_preview_of_two()
+        said.before = asyncio.Event()
+        service.fake.answer_next(said)
+        first = begin(service, form, requestId="mine", options={"previewCount": 2})
+        await first.initial_metadata()
+        second = service.server.images.Resume(image_service_pb2.ResumeRequest(request_id="mine"))
+        await second.initial_metadata()
+        said.before.set()
+        readers = await asyncio.gather(watch(first), watch(second))
 
-    assert [data == OURS for _, _, data in seen.previews] == ours
-    assert [number for _, number, _ in seen.previews] == list(range(1, len(ours) + 1))
-    assert [number for _, number, _ in again.previews] == [number for _, number, _ in seen.previews][-1:]
-    assert again.images == seen.images
-    assert list(seen.images) == [0]
+    for seen in readers:
+        assert [data == OURS for _, _, data in seen.previews] == ours
+        assert [number for _, number, _ in seen.previews] == list(range(1, len(ours) + 1))
+        assert list(seen.images) == [0]
 
 
 class Greedy(Middleware):
@@ -79,7 +83,7 @@ class Greedy(Middleware):
         super().__init__("greedy")
         self._answer = answer
 
-    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:
+    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:  # noqa: ARG002 - the signature of a hook
         """Answer a finished picture as the test says."""
         if not isinstance(event, Complete):
             return event
@@ -87,7 +91,9 @@ class Greedy(Middleware):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("answer", [None, [], lambda complete: replace(complete, data=b"")], ids=["drop", "none", "spoil"])
+@pytest.mark.parametrize(
+    "answer", [None, [], lambda complete: replace(complete, data=b"")], ids=["drop", "none", "spoil"]
+)
 async def test_a_finished_image_cannot_be_dropped(form: str, answer: Any, tmp_path: Path) -> None:
     """Whatever a hook returns for the finished picture, the picture comes as the vendor made it."""
     async with configured_service(tmp_path) as plain:
@@ -106,7 +112,7 @@ class Counting(Middleware):
         super().__init__("counting")
         self.ends = 0
 
-    async def on_stream_end(self, context: Context) -> None:
+    async def on_stream_end(self, context: Context) -> None:  # noqa: ARG002 - the signature of a hook
         """Count."""
         self.ends += 1
 
@@ -186,20 +192,20 @@ class Faulty(Middleware):
         if hook == self._hook:
             raise RuntimeError("of a boat")
 
-    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:
+    async def on_stream_event(self, context: Context, event: StreamEvent) -> EventAnswer:  # noqa: ARG002 - the signature of a hook
         """Fail here."""
         await self._maybe("on_stream_event")
         return event
 
-    async def on_stream_end(self, context: Context) -> None:
+    async def on_stream_end(self, context: Context) -> None:  # noqa: ARG002 - the signature of a hook
         """Fail here."""
         await self._maybe("on_stream_end")
 
-    async def on_response(self, context: Context) -> None:
+    async def on_response(self, context: Context) -> None:  # noqa: ARG002 - the signature of a hook
         """Fail here."""
         await self._maybe("on_response")
 
-    async def on_end(self, context: Context) -> None:
+    async def on_end(self, context: Context) -> None:  # noqa: ARG002 - the signature of a hook
         """Fail here."""
         await self._maybe("on_end")
 
@@ -228,9 +234,7 @@ def _one_preview_of_two() -> Any:
 
 
 async def _result(made: Any) -> image_pb2.ImageResult:
-    last: Any = None
-    async for last in made:
-        pass
+    last = [message async for message in made][-1]
     return last if isinstance(last, image_pb2.ImageResult) else last.result
 
 

@@ -15,7 +15,7 @@ from imagegen_server.generation.middleware import Context, Middleware
 from tests.parity.configured import configured_service
 from tests.parity.forms import FORMS, begin, call, refused
 from tests.parity.service import MODEL, PATIENCE, Service, in_mid_stream, recorded
-from tests.support.middleware import Noting, Notes
+from tests.support.middleware import Notes, Noting
 from tests.support.server import nothing_left
 
 Leave = Callable[[Service, Any], Awaitable[None]]

@@ -1,5 +1,6 @@
 """What an operator sets has its effect, and what has none is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,13 +8,16 @@ from typing import cast
 
 import grpc
 import pytest
+from imagegen.v1 import image_stream_pb2
 from imagegen_server.config import Config, ConfigError
 from imagegen_server.config.loading import load_config
 from imagegen_server.providers.openai import PROVIDER
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
-from tests.parity.service import change, draw
+from tests.parity.configured import configured_service
+from tests.parity.forms import FORMS, begin, call, failure_of, refused
+from tests.parity.service import PATIENCE, change, draw, in_mid_stream
 from tests.support.calls import refusal, watch
 from tests.support.http_server import HttpServer
 from tests.support.openai_api import fake_openai
@@ -79,8 +83,11 @@ async def test_an_empty_key_is_no_key(key: str, tmp_path: Path, monkeypatch: pyt
 def test_an_empty_key_beside_a_table_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table whose key turns out to be empty ends the start with the name of the setting."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
-    for text in ("[providers.openai]", '[providers.openai]\napi_key = { env = "OPENAI_API_KEY" }'):
-        with pytest.raises(ConfigError, match=r"^providers\.openai\.api_key: "):
+    monkeypatch.setenv("ANOTHER_KEY", KEY)
+    reference = '{ env = "OPENAI_API_KEY" }'
+    for line in ("", f"api_key = {reference}", f'api_key = [{{ env = "ANOTHER_KEY" }}, {reference}]'):
+        text = f"[providers.openai]\n{line}"
+        with pytest.raises(ConfigError, match=r"^providers\.openai\.api_key(\.1)?: "):
             configured(tmp_path, text)
 
 
@@ -125,6 +132,44 @@ async def test_the_proxy_has_its_effect(tmp_path: Path) -> None:
         "POST http://vendor.test/v1/images/generations HTTP/1.1",
         "POST http://vendor.test/v1/images/edits HTTP/1.1",
     ]
+
+
+async def test_the_limits_of_a_provider_have_their_effect(tmp_path: Path) -> None:
+    """At most so many requests at a time and a minute: the next one waits, or is refused where none may wait."""
+    answer = in_mid_stream(asyncio.Event())
+    async with configured_service(tmp_path, "concurrency = 1\nqueue = 0") as service:
+        service.fake.answer_next(answer)
+        first = begin(service, "StreamGenerate")
+        await asyncio.wait_for(answer.begun.wait(), PATIENCE)
+        for form in FORMS:
+            assert await refused(begin(service, form)) == "SERVER_BUSY"
+        first.cancel()
+    async with configured_service(tmp_path, "requests_per_minute = 1\nqueue = 0") as service:
+        await call(service, "Generate")
+        told = await failure_of(begin(service, "Edit"))
+
+        assert (told.reason, len(service.fake.requests)) == ("SERVER_BUSY", 1)
+        assert told.retry_delay is not None
+
+
+async def test_the_position_of_a_call_that_waits_is_told(tmp_path: Path) -> None:
+    """With one request at a time and room to wait, the second call hears how many go before it, and then comes."""
+    hold = asyncio.Event()
+    answer = in_mid_stream(hold)
+    async with configured_service(tmp_path, "concurrency = 1") as service:
+        service.fake.answer_next(answer)
+        first = begin(service, "StreamGenerate")
+        await asyncio.wait_for(answer.begun.wait(), PATIENCE)
+        positions = []
+        async with asyncio.timeout(PATIENCE):
+            async for event in begin(service, "StreamEdit"):
+                if event.progress.phase == image_stream_pb2.PHASE_QUEUED and not hold.is_set():
+                    positions.append(event.progress.queue_position)
+                    hold.set()
+        await watch(first)
+
+        assert len(service.fake.requests) == 2
+    assert positions == [0]
 
 
 def test_a_setting_without_effect_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -15,25 +14,16 @@ from imagegen_server.generation.keys import ProviderKey
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.client import HttpSettings
-from imagegen_server.providers.base import Provider
 from imagegen_server.providers.openai import PROVIDER, OpenAISettings
-
-from .server import as_config
 
 PATIENCE = 30.0
 """Seconds after which a test fails instead of hanging. Nothing takes that long."""
 
 KEY = "sk-test"
 OPENAI_MODEL = "openai/gpt-image-2"
-NO_RETRIES = RetrySettings("none")
 QUICK_RETRIES = RetrySettings(max_attempts=3, base_delay=0.01)
 
 Event = image_stream_pb2.ImageStreamEvent
-
-
-def scripted(provider: Provider, *, retry: RetrySettings = NO_RETRIES) -> ProviderConfig:
-    """Set a provider up as "test". Nothing is repeated unless `retry` says so."""
-    return replace(as_config("test", provider), upstream=UpstreamSettings(retry=retry))
 
 
 def remote(base_url: str, *, retry: RetrySettings = QUICK_RETRIES, timeout: float = 600.0) -> ProviderConfig:

@@ -19,7 +19,7 @@ from .fingerprint import fingerprints
 from .generation import BrokenGeneration, Generation
 from .generations import Generations
 from .ids import Ids
-from .opening import Opener, Terms
+from .opening import Opener, Order, Terms
 from .reading import Reading
 from .run import Tools
 from .runner import run_generation
@@ -76,9 +76,9 @@ class Engine:
         :raises ImageError: SHUTTING_DOWN, REQUEST_ID_REUSED, RESULT_EXPIRED, or as Opener.open
         :raises BrokenGeneration: the request_id stands for a failure
         """
+        order = Order(wish, caller, terms, violations, warnings)
         if not terms.request_id or violations:
-            request_id = terms.request_id or self._ids.new("req")
-            return await self._new(self._ids.new("gen"), request_id, wish, caller, terms, violations, warnings)
+            return await self._new(self._ids.new("gen"), order)
         key = (caller.name, terms.request_id)
         marks = await fingerprints(wish, caller.name, self._store)
         while (other := self._opening.get(key)) is not None:
@@ -90,7 +90,7 @@ class Engine:
             taken = await self._store.claim(*key, RequestRecord(id_, marks))
             claimed = taken is None
             if taken is None:
-                return await self._new(id_, terms.request_id, wish, caller, terms, (), warnings)
+                return await self._new(id_, order)
         except BaseException:
             await self._decided(key, opening, free=claimed)
             raise
@@ -226,28 +226,19 @@ class Engine:
         """Generations that run although nobody reads them."""
         return sum(not generation.readers for generation in self._generations.running)
 
-    async def _new(
-        self,
-        generation_id: str,
-        request_id: str,
-        wish: Wish,
-        caller: Caller,
-        terms: Terms,
-        violations: Sequence[Violation],
-        warnings: Sequence[Warning],
-    ) -> Reading:
+    async def _new(self, generation_id: str, order: Order) -> Reading:
         self.require_serving()
-        generation = await self._opener.open(generation_id, request_id, wish, caller, terms, violations, warnings)
-
-        key = (caller.name, request_id)
-        opening = self._opening.get(key) if terms.request_id else None
+        request_id = order.terms.request_id or self._ids.new("req")
+        generation = await self._opener.open(generation_id, request_id, order)
+        key = (order.caller.name, request_id)
+        opening = self._opening.get(key) if order.terms.request_id else None
 
         async def give_up() -> None:
             await self._opener.discard(generation)
             if opening is not None:
                 await self._decided(key, opening, free=True)
 
-        reading = Reading(generation, _answer_by(terms.deadline), give_up=give_up)
+        reading = Reading(generation, _answer_by(order.terms.deadline), give_up=give_up)
         if self._draining:
             await reading.close()
             self.require_serving()
@@ -255,12 +246,12 @@ class Engine:
 
     async def _decided(self, key: tuple[str, str], opening: asyncio.Event, *, free: bool = False) -> None:
         """Let those go on who wait for what becomes of a request_id. Only the first call for an opening counts."""
-        if opening.is_set():
+        if self._opening.get(key) is not opening:
             return
-        opening.set()
         if free:
             await self._store.free(*key)
         del self._opening[key]
+        opening.set()
 
     async def _join(self, taken: RequestRecord, marks: frozenset[str], caller: Caller, terms: Terms) -> Reading:
         if not taken.fingerprints & marks:

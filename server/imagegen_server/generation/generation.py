@@ -123,6 +123,7 @@ class Generation:
             self.work = None
         self.release_caller()
         self.log.append(outcome)
+        self.stop_error = None  # the outcome has it
         if not self._deadlines:
             self.rest()
 
@@ -130,3 +131,4 @@ class Generation:
         """Hold no bytes until somebody reads it again; the store has the images."""
         self.log.rest()
         self.ticket.release()
+        self._deadlines = {}  # one that was filled keeps its room

@@ -14,6 +14,9 @@ CHUNK_BYTES = 196_608
 SLOW_READER_SECONDS = 1.0
 """A preview superseded for longer is not shown any more to a reader that has not come to it."""
 
+_NOTHING_FOLLOWS = asyncio.Event()
+"""What logs that have ended share. Nobody waits for it; one for each would be most of what a resting log takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -53,10 +56,14 @@ def _opened_index(event: LogEvent) -> int | None:
     return None
 
 
+def _nobody_counts(_size: int) -> None:
+    """Stand for what hears of dropped previews while nobody does."""
+
+
 class Log:
     """Events in order, numbered from 1. An image takes 1 + ceil(size / CHUNK_BYTES) numbers."""
 
-    def __init__(self, on_preview_dropped: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, on_preview_dropped: Callable[[int], None] = _nobody_counts) -> None:
         """Start empty. `on_preview_dropped` hears the bytes of each preview that is let go."""
         self._entries: list[Entry] = []
         self._newest_opening: dict[int, Entry] = {}
@@ -93,7 +100,7 @@ class Log:
                 self._superseded_at[older.first] = entry.time
             self._newest_opening[index] = entry
             self._drop_superseded()
-        grown, self._grown = self._grown, asyncio.Event()
+        grown, self._grown = self._grown, _NOTHING_FOLLOWS if entry.terminal else asyncio.Event()
         grown.set()
         return entry
 
@@ -101,6 +108,7 @@ class Log:
         """Forget the bytes of images, and what nobody will ask for once it has ended: progress and previews."""
         self._superseded_at.clear()
         self._newest_opening.clear()
+        self._on_preview_dropped = _nobody_counts
         self._entries = [
             replace(entry, event=replace(entry.event, data=b"")) if isinstance(entry.event, ImageFinished) else entry
             for entry in self._entries

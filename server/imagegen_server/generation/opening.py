@@ -46,6 +46,17 @@ class Terms:
         return bool(self.request_id) if self.detach is None else self.detach
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller wants. `violations` and `warnings` are what reading the request has found already."""
+
+    wish: Wish
+    caller: Caller
+    terms: Terms
+    violations: Sequence[Violation] = ()
+    warnings: Sequence[Warning] = ()
+
+
 class Opener:
     """Opens generations."""
 
@@ -59,21 +70,13 @@ class Opener:
         self._inputs = inputs
         self._tools = tools
 
-    async def open(
-        self,
-        generation_id: str,
-        request_id: str,
-        wish: Wish,
-        caller: Caller,
-        terms: Terms,
-        violations: Sequence[Violation],
-        warnings: Sequence[Warning],
-    ) -> Generation:
+    async def open(self, generation_id: str, request_id: str, order: Order) -> Generation:
         """Admit and plan a generation. It stands in its log as started; nothing is spent.
 
-        :raises ImageError: SERVER_BUSY, DEADLINE_TOO_SHORT, CALLER_LIMIT_EXCEEDED, or as Inputs.resolve, Planner.plan and
-            a middleware
+        :raises ImageError: SERVER_BUSY, DEADLINE_TOO_SHORT, CALLER_LIMIT_EXCEEDED, or as Inputs.resolve, Planner.plan
+            and a middleware
         """
+        wish, caller, terms = order.wish, order.caller, order.terms
         context = Context(
             operation=wish.operation,
             model=wish.model,
@@ -87,12 +90,12 @@ class Opener:
         held = _Held(self._admission.admit(wish.input_bytes))
         started = False
         try:
-            wrong = list(violations)
+            wrong = list(order.violations)
             context.request = await self._inputs.resolve(wish, caller.name, held.ticket, wrong)
             if not wrong:
-                await self._tools.middleware.start(context)
+                await self._begin_middleware(context, held.ticket, wrong)
                 started = True
-            plan = await self._planner.plan(context.request, wrong, warnings, caller)
+            plan = await self._planner.plan(context.request, wrong, order.warnings, caller)
             context.model, context.provider = plan.first.model, plan.first.entry.name
             reservation = await self._admit(plan, caller, terms, held)
         except BaseException as problem:
@@ -111,6 +114,14 @@ class Opener:
         generation.ticket.release()
         generation.release_caller()
         await self._tools.middleware.refuse(work.context, _left(), aborted=True)
+
+    async def _begin_middleware(self, context: Context, ticket: Ticket, wrong: list[Violation]) -> None:
+        """Let the middleware see the request; what it puts in its place is counted and fetched alike."""
+        before = context.request
+        await self._tools.middleware.start(context)
+        if context.request is not before:
+            ticket.add(context.request.input_bytes - before.input_bytes)
+            context.request = await self._inputs.resolve(context.request, context.caller, ticket, wrong)
 
     async def _tell_refusal(self, context: Context, problem: BaseException) -> None:
         """Tell the middleware, which has seen the start, that there will be no generation."""

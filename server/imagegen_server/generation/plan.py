@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from imagegen_server.domain.caller import ANONYMOUS, Caller
 from imagegen_server.domain.capabilities import Model
@@ -43,7 +43,7 @@ class Plan:
     """The models that are tried, in this order, and what the caller allows to be done again or elsewhere."""
 
     candidates: tuple[Candidate, ...]
-    retry: RetryWish = RetryWish()
+    retry: RetryWish = field(default_factory=RetryWish)
 
     @property
     def first(self) -> Candidate:

@@ -1,4 +1,4 @@
-"""Runs a generation: the models of its plan in order, as many provider requests as each needs, and the end of the log."""
+"""Runs a generation: the models of its plan in order, each by its provider requests, and the end of the log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -71,7 +71,7 @@ async def _try_in_order(
         tasks = [asyncio.create_task(batch.run()) for batch in batches]
         left += tasks
         try:
-            await _done_or_stopped(generation, tasks)
+            await _Watch(generation, tasks).wait()
             await _finished_images(batches, tasks)
         finally:
             for batch in batches:
@@ -88,7 +88,7 @@ async def _try_in_order(
 
 
 def _may_go_elsewhere(run: Run, batches: Sequence[Batch]) -> bool:
-    """Tell whether another model may be tried: nothing was shown, and nothing may have been billed unless that is asked.
+    """Tell whether another model may be tried: nothing was shown, and nothing may have been billed, unless asked for.
 
     Moderation is a verdict and no trouble; it is taken elsewhere only if the caller says so.
     """
@@ -110,54 +110,65 @@ def _errors(batches: Sequence[Batch]) -> list[ImageError]:
     return [batch.error for batch in batches if batch.error is not None]
 
 
-async def _done_or_stopped(generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait until all is done, or until it must stop and has had a moment to. One future, whatever the number of tasks.
+class _Watch:
+    """Waits until all requests are done, or until they must stop and have had a moment to.
 
-    A generation of one small picture is made hundreds of times a second; tasks that wait for tasks would double its
-    cost.
+    One future, whatever their number: a generation of one small picture is made hundreds of times a second; tasks that
+    wait for tasks would double its cost.
     """
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-    left = len(tasks)
-    timers: dict[str, asyncio.TimerHandle] = {}
 
-    def finish() -> None:
-        if not over.done():
-            over.set_result(None)
+    def __init__(self, generation: Generation, tasks: list[asyncio.Task[None]]) -> None:
+        self._generation = generation
+        self._tasks = tasks
+        self._left = len(tasks)
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._settling: asyncio.TimerHandle | None = None
 
-    def count(_: asyncio.Task[None]) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            finish()
+    async def wait(self) -> None:
+        """Wait, and let go of everything."""
+        for task in self._tasks:
+            task.add_done_callback(self._count)
+        generation = self._generation
+        generation.on_stop, generation.on_deadline = self._stop, self._watch_deadline
+        self._watch_deadline()
+        if generation.stop_error is not None:
+            self._stop()
+        try:
+            await self._over
+        finally:
+            # Nothing may hold on to the tasks in a circle: the collector would have to find it.
+            generation.on_stop = generation.on_deadline = do_nothing
+            self._tasks = []
+            for timer in (self._deadline, self._settling):
+                if timer is not None:
+                    timer.cancel()
 
-    def stop() -> None:
-        for task in tasks:
+    def _count(self, _: asyncio.Task[None]) -> None:
+        self._left -= 1
+        if not self._left:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _stop(self) -> None:
+        for task in self._tasks:
             task.cancel()
-        timers["settle"] = loop.call_later(SETTLE_SECONDS, finish)
+        self._settling = self._loop.call_later(SETTLE_SECONDS, self._finish)
 
-    def late() -> None:
-        generation.stop(ImageError(Reason.TIMEOUT, "the call's deadline came before the provider was done"))
+    def _watch_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if (deadline := self._generation.deadline) is not None:
+            self._deadline = self._loop.call_at(deadline, self._late)
 
-    def watch_deadline() -> None:
-        if (timer := timers.pop("deadline", None)) is not None:
-            timer.cancel()
-        if (deadline := generation.deadline) is not None:
-            timers["deadline"] = loop.call_at(deadline, late)
-
-    for task in tasks:
-        task.add_done_callback(count)
-    generation.on_stop, generation.on_deadline = stop, watch_deadline
-    watch_deadline()
-    if generation.stop_error is not None:
-        stop()
-    try:
-        await over
-    finally:
-        # Nothing may hold on to the tasks in a circle: the collector would have to find it.
-        generation.on_stop = generation.on_deadline = do_nothing
-        for timer in timers.values():
-            timer.cancel()
+    def _late(self) -> None:
+        why = "the call's deadline came before the provider was done"
+        self._generation.stop(ImageError(Reason.TIMEOUT, why))
 
 
 async def _finished_images(batches: Sequence[Batch], tasks: list[asyncio.Task[None]]) -> None:

@@ -44,8 +44,8 @@ class Call:
     request id if it told one. What fails before counts as not billed if the error says so; what fails after never is
     sent again.
     `http` reaches the base URL of the provider's table and `key` is the key for this attempt; both are None for a
-    provider that declares no `ProviderType.remote`. `number` counts the attempts at the same images from 1. `fetch` gets
-    the bytes of an image that the provider answered as a URL, without the provider's key; it raises ImageError.
+    provider that declares no `ProviderType.remote`. `number` counts the attempts at the same images from 1. `fetch`
+    gets the bytes of an image that the provider answered as a URL, without the provider's key; it raises ImageError.
     """
 
     deadline: float
@@ -104,7 +104,8 @@ class Provider(ABC):
     def run(self, task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
         """Do the task: yield progress and previews as they come, then every image as Complete or Failed.
 
-        Cancelling or closing the generator must close what it holds open at the provider, at once.
+        Cancelling or closing the generator must close what it holds open at the provider, at once. Explain runs it too,
+        if `call.http` is there, with one that sends nothing and ends it: nothing else in it may cost.
 
         :raises ImageError: no further image will come
         """
@@ -135,7 +136,8 @@ class ProviderType(Generic[SettingsT]):
 
     `settings` is a frozen dataclass whose fields are the keys of the provider's table in the configuration, besides
     those that every provider has (type, timeout, concurrency, queue, requests_per_minute, retry) and those that every
-    remote one has (base_url, api_key, key_strategy, headers, proxy, ca, engine); config fills it. `build` gets the provider's configured name.
+    remote one has (base_url, api_key, key_strategy, headers, proxy, ca, engine); config fills it. `build` gets the
+    provider's configured name.
     `implicit_on_loopback`: enabled without a table of its own while the server listens on loopback only.
     """
 

@@ -207,6 +207,7 @@ def test_explain(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
             expected_cost=image_pb2.Cost(amount=0.5, currency="USD", estimated=True),
         ),
         image_service_pb2.PlannedCall(model="c/d", method="GRPC", url="e:1", requests=1),
+        image_service_pb2.PlannedCall(model="sandbox/scene", requests=1),
     )
 
     done = run("explain", "a cat", "--model", "draft", "--seed", "1")
@@ -218,11 +219,12 @@ def test_explain(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:
         "warning: options.seed: no seeds here",
         "costs 0.5 USD (estimated)",
         "2. c/d: GRPC e:1",
+        "3. sandbox/scene: in the server itself",
     ]
     assert thread_server.called("Explain")[0].generate.options.seed == 1
 
     (tmp_path / "a.png").write_bytes(b"photo")
     as_json = run("explain", "fog", "--model", "draft", "--image", "a.png", "--json")
-    assert [json.loads(line)["model"] for line in as_json.stdout.splitlines()] == ["a/b", "c/d"]
+    assert [json.loads(line)["model"] for line in as_json.stdout.splitlines()] == ["a/b", "c/d", "sandbox/scene"]
     assert thread_server.called("Explain")[1].edit.input.images[0].data == b"photo"
     assert run("explain", "fog", "--model", "draft", "--mask", "a.png").exit_code == 2

@@ -7,25 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from imagegen_server.domain.errors import Billed, ImageError, Reason
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, PreviewShown, ProviderEvent
 from imagegen_server.domain.image import UNREADABLE
-from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import ImageReference, Operation, PixelSize, RetryWish, Task
 from imagegen_server.generation import explain
 from imagegen_server.generation.fair_queue import QueueSettings
-from imagegen_server.generation.keys import ProviderKey
-from imagegen_server.generation.middleware import Context, Middleware
 from imagegen_server.generation.prices import Price
 from imagegen_server.generation.upstream import UpstreamSettings
-from imagegen_server.http.client import HttpClient, HttpSettings
 from imagegen_server.http.redaction import digest_text
 from imagegen_server.providers.base import Call
-from imagegen_server.providers.registry import ProviderEntry
 
+from tests.support.explaining import asked, asking, remote
 from tests.support.generation import (
     CALLER,
-    Workshop,
     able,
     as_entry,
     drawing,
@@ -38,31 +33,6 @@ from tests.support.generation import (
 )
 from tests.support.pictures import png
 from tests.support.provider import Script, ScriptedProvider, never
-
-KEY = "sk-Never-To-Be-Shown-0123456789"
-
-
-async def asking(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-    """Ask a vendor as an adapter does: with the key in a query, a header and the body."""
-    assert call.http is not None
-    key = call.key.reveal() if call.key else "none"
-    body: dict[str, Any] = {"prompt": task.prompt, "n": task.count, "account": key, **task.params}
-    async with call.http.post_json(f"/pictures?key={key}", body, {"Authorization": key}) as answer:
-        call.accepted("")
-        await answer.read()
-    yield Complete(0, png())
-
-
-def remote(script: Script = asking, *, name: str = "test") -> ProviderEntry:
-    """Register a scripted provider that is reached by HTTP."""
-    http = HttpClient(HttpSettings("http://127.0.0.1:9/v1"))
-    return replace(as_entry(ScriptedProvider(script), name=name), http=http)
-
-
-def asked(*entries: ProviderEntry, **further: Any) -> Workshop:
-    """Wire providers with a key."""
-    upstreams = {entry.name: UpstreamSettings((ProviderKey(Secret(KEY)),)) for entry in entries}
-    return workshop_of(*entries, upstreams=upstreams, **further)
 
 
 async def test_an_adapter_tells_its_own_request() -> None:
@@ -187,13 +157,11 @@ async def _hanging(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None
     yield Complete(task.count, bytes(call.number))
 
 
-@pytest.mark.parametrize(
-    ("script", "faults"), [(_breaking, 1), (_refusing, 0), (_silent, 0), (_hanging, 0)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("script", "faults"), [(_breaking, 1), (_refusing, 0), (_silent, 0), (_hanging, 0)], ids=str)
 async def test_an_adapter_that_comes_to_no_request_shows_its_task(
     script: Script, faults: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Broken, unable without its key, or hanging: the other calls are explained all the same, and no words are logged."""
+    """Broken, unable without its key, or hanging: the others are explained all the same; no words are logged."""
     monkeypatch.setattr(explain, "RECORD_SECONDS", 0.05)
     shop = asked(remote(script), remote(name="other"))
 
@@ -224,7 +192,7 @@ async def test_it_waits_for_nobody_and_counts_for_nothing() -> None:
     """It answers while the provider's queue is full, and however often, it leaves no duration behind."""
     full = {"test": UpstreamSettings(queue=QueueSettings(concurrency=1, queue=0))}
     shop = workshop_of(as_entry(ScriptedProvider(never)), upstreams=full)
-    async with shop.opened() as generation:
+    async with shop.opened(drawing(preview_count=1)) as generation:
         shop.engine.launch(generation)
         await until(generation, PreviewShown)
         with pytest.raises(ImageError) as caught:
@@ -269,99 +237,6 @@ async def test_the_cost_is_told_where_the_prices_know_it(price: Price, amount: f
     assert (call.cost is None) == (amount is None)
     if call.cost is not None:
         assert (call.cost.amount, call.cost.currency, call.cost.estimated) == (amount, "EUR", True)
-
-
-class Styled(Middleware):
-    """Changes what is asked, and notes what it is told."""
-
-    def __init__(self, refusal: ImageError | None = None) -> None:
-        """Stand there; refuse with `refusal`."""
-        super().__init__("styled")
-        self.lines: list[str] = []
-        self._refusal = refusal
-
-    def _note(self, hook: str, context: Context) -> None:
-        assert context.dry_run
-        assert (context.generation_id, context.request_id, context.caller) == ("", "", CALLER.name)
-        self.lines.append(f"{hook} {context.model}")
-
-    async def on_start(self, context: Context) -> None:
-        """Note it."""
-        self._note("start", context)
-
-    async def on_request(self, context: Context) -> None:
-        """Put other words in."""
-        self._note("request", context)
-        if self._refusal:
-            raise self._refusal
-        context.request = replace(context.request, prompt=f"{context.request.prompt}, in oil")
-
-    async def on_abort(self, context: Context) -> None:
-        """Note it."""
-        self._note("abort", context)
-
-    async def on_error(self, context: Context, error: ImageError) -> None:
-        """Note it."""
-        self._note(f"error {error.reason.name}", context)
-
-    async def on_response(self, context: Context) -> None:
-        """Note it."""
-        self._note("response", context)
-
-    async def on_stream_end(self, context: Context) -> None:
-        """Note it."""
-        self._note("stream end", context)
-
-
-async def test_middleware_decides_what_would_be_sent() -> None:
-    """Its request is shown, and what it began is ended as an abort, told to be a dry run."""
-    styled = Styled()
-    (call,) = await asked(remote(), middleware=[styled], aliases={"draft": ["test/any"]}).explained(drawing("draft"))
-
-    assert json.loads(call.body)["prompt"] == "a boat, in oil"
-    assert styled.lines == ["start draft", "request draft", "abort test/any"]
-
-
-async def test_middleware_that_refuses_is_heard() -> None:
-    """In its own words, and it is told of an error as in any call."""
-    styled = Styled(ImageError(Reason.INVALID_REQUEST, "not in this house"))
-    with pytest.raises(ImageError, match="not in this house") as caught:
-        await workshop(middleware=[styled]).explained()
-
-    assert caught.value.billed is Billed.NO
-    assert styled.lines == ["start test/any", "request test/any", "error INVALID_REQUEST test/any"]
-
-
-async def test_middleware_hears_of_a_refusal_by_the_plan_once() -> None:
-    """As an error, not as an abort besides."""
-    styled = Styled()
-    with pytest.raises(ImageError):
-        await workshop(middleware=[styled]).explained(drawing("nobody/any"))
-
-    assert styled.lines[2:] == ["error PROVIDER_NOT_CONFIGURED nobody/any"]
-
-
-async def test_a_caller_that_leaves_ends_it() -> None:
-    """The adapter is closed, the middleware is told, and nothing stays counted."""
-    styled, begun = Styled(), asyncio.Event()
-
-    async def waiting(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
-        begun.set()
-        await asyncio.Event().wait()
-        yield Complete(task.count, bytes(call.number))
-
-    entry = remote(waiting)
-    shop = asked(entry, middleware=[styled])
-    running = asyncio.create_task(shop.explained())
-    await begun.wait()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-
-    assert isinstance(entry.provider, ScriptedProvider)
-    assert entry.provider.closed.is_set()
-    assert styled.lines[-1].startswith("abort")
-    assert shop.in_hand == (0, 0, 0)
 
 
 async def test_images_by_id_are_looked_up() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from imagegen_server.domain.caller import Caller
@@ -60,7 +61,7 @@ class Pair:
         return len(self.first.tasks), len(self.second.tasks)
 
 
-def draft(retry: RetryWish = RetryWish(), **options: int) -> Wish:  # noqa: B008 - frozen
+def draft(retry: RetryWish = RetryWish(), **options: Any) -> Wish:  # noqa: B008 - frozen
     """Wish for a picture by the alias."""
     return replace(drawing("draft", **options), retry=retry)
 

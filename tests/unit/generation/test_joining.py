@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from imagegen_server.domain.caller import Caller
@@ -35,7 +36,7 @@ async def resumed(shop: Workshop, generation: Generation, after: int = 0) -> lis
         return [*await events_of(reading.generation)]
 
 
-async def started(shop: Workshop, wish: Wish | None = None, request_id: str = "mine", **terms: bool) -> Reading:
+async def started(shop: Workshop, wish: Wish | None = None, request_id: str = "mine", **terms: Any) -> Reading:
     """Begin a generation, or join it."""
     reading = await shop.open(wish, request_id=request_id, **terms)
     shop.engine.launch(reading.generation)
@@ -247,7 +248,7 @@ async def test_a_request_that_is_refused_leaves_the_id_free() -> None:
 
 
 @pytest.mark.parametrize(("terms", "goes_on"), [({}, True), ({"detach": True}, True), ({"detach": False}, False)])
-async def test_who_gives_an_id_may_leave(terms: dict[str, bool], goes_on: bool) -> None:
+async def test_who_gives_an_id_may_leave(terms: dict[str, Any], goes_on: bool) -> None:
     """With a request_id leaving stops the reading alone, unless the caller says otherwise."""
     shop = workshop(never)
     reading = await started(shop, drawing(preview_count=1), **terms)
@@ -366,7 +367,7 @@ async def test_ids_of_elsewhere(id_: str, reason: Reason) -> None:
 
 
 async def test_cancel_stops_once() -> None:
-    """The first cancel stops a detached generation, the provider's call is closed, and a second one finds it stopped."""
+    """The first cancel stops a detached generation and closes the provider's call; a second one finds it stopped."""
     shop = workshop(never)
     reading = await started(shop, drawing(preview_count=1))
     await until(reading.generation, PreviewShown)

@@ -18,7 +18,11 @@ from tests.support.pictures import noisy_png, png
 
 RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN}}}")
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
@@ -48,7 +52,9 @@ def test_what_holds_no_base64_is_written_as_it_is_sent(content: dict[str, Any]) 
 
 
 @given(
-    st.binary(min_size=SHORTEST_RUN * 3 // 4, max_size=4000), st.sampled_from(ENCODERS), st.text(" .,!?:#äß\n\"\\", max_size=20)
+    st.binary(min_size=SHORTEST_RUN * 3 // 4, max_size=4000),
+    st.sampled_from(ENCODERS),
+    st.text(' .,!?:#äß\n"\\', max_size=20),
 )
 def test_long_base64_is_a_hash_wherever_it_stands(data: bytes, encode: Any, around: str) -> None:
     """In either alphabet, with or without padding, alone or within a text, in lists, objects and keys."""
@@ -80,7 +86,9 @@ def test_a_data_url_keeps_its_type(data: bytes) -> None:
     """However short it is; a text around it stays."""
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
-    assert json.loads(json_text({"u": f"see {url} there"})) == {"u": f"see data:image/png;base64,{expected(data)} there"}
+    assert json.loads(json_text({"u": f"see {url} there"})) == {
+        "u": f"see data:image/png;base64,{expected(data)} there"
+    }
 
 
 def test_a_small_picture_is_a_hash_too() -> None:
@@ -93,7 +101,7 @@ def test_a_small_picture_is_a_hash_too() -> None:
 
 
 def test_a_form_is_a_line_for_each_part() -> None:
-    """Repeated names in their order, line breaks and backslashes escaped, files as hashes with their names and types."""
+    """Repeated names in their order, line breaks and backslashes escaped, files as hashes with name and type."""
     fields = [("prompt", "a\r\nb\\n"), ("tags[]", "x"), ("tags[]", ""), ("n", "2")]
     files = [FormFile("image", "image.png", "image/png", png()), FormFile("odd", "a\nb", "text/plain", b"words")]
 

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2
-from imagegen_server.domain.caller import ANONYMOUS
+from imagegen_server.domain.caller import ANONYMOUS, Caller
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.generation.admission import AdmissionSettings
 from imagegen_server.generation.prices import Price
 from imagegen_server.generation.uploads import Uploads
+from imagegen_server.rpc.callers import acting_for
 from imagegen_server.rpc.explain import MAX_BODY_BYTES
 from imagegen_server.rpc.image_service import DeliverySettings, ImageService
 
@@ -84,7 +85,9 @@ async def test_a_plain_client_can_receive_it(fallbacks: int, kept: int) -> None:
     """However long the params and however many the models: bodies are cut, and say so."""
     entries = [as_entry(able(), name=f"p{number}") for number in range(fallbacks + 1)]
     params = {"scripted": {"words": "ä " * 600_000}}
-    request = generate("p0/any", params=params, retry={"fallback_models": [f"p{number}/any" for number in range(1, fallbacks + 1)]})
+    request = generate(
+        "p0/any", params=params, retry={"fallback_models": [f"p{number}/any" for number in range(1, fallbacks + 1)]}
+    )
 
     response = await explained(workshop_of(*entries), generate=request)
 
@@ -101,6 +104,18 @@ async def test_a_body_that_fits_is_whole() -> None:
     (call,) = (await explained(workshop(), generate=generate(params={"test": {"words": "ä " * 300_000}}))).calls
 
     assert json.loads(call.body)["params"] == {"words": "ä " * 300_000}
+
+
+async def test_it_is_a_call_of_its_caller_and_no_image() -> None:
+    """Images a minute are not touched, however often it is asked; a caller with a call too many is refused."""
+    shop, busy = workshop(), Caller("shop", max_calls=1, images_per_minute=1)
+    with acting_for(busy):
+        for _ in range(3):
+            await explained(shop, generate=generate(options={"count": 4}))
+        with shop.engine.counted(busy), pytest.raises(ImageError) as caught:
+            await explained(shop, generate=generate())
+
+    assert caught.value.reason is Reason.CALLER_LIMIT_EXCEEDED
 
 
 async def test_a_server_that_stops_explains_nothing() -> None:

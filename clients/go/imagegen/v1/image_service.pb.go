@@ -759,7 +759,8 @@ func (x *UploadImageResponse) GetImage() *Image {
 	return nil
 }
 
-// What to explain.
+// What to explain. An unset options.preview_count means 0 here, as in the unary forms; set it to see what a stream form
+// sends (2 is what unset means there). request_id is checked, but neither joined nor taken.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The request in question. Exactly one of them.
@@ -849,7 +850,8 @@ func (*ExplainRequest_Edit) isExplainRequest_Request() {}
 // What would happen.
 type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order in which they would be tried.
+	// The models that can do it, in the order in which they would be tried; each but the first only if those before it
+	// failed and nothing was shown. At least one.
 	Calls         []*PlannedCall `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -892,24 +894,29 @@ func (x *ExplainResponse) GetCalls() []*PlannedCall {
 	return nil
 }
 
-// One candidate.
+// One candidate, with the first request that its provider would get.
 type PlannedCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "provider/model".
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// HTTP method, or "GRPC".
+	// HTTP method, or "GRPC". Empty: the provider is not reached by HTTP, or tells no request before it has its key.
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
-	// Where it would go, without secrets.
+	// Where it would go, without secrets. Empty with method.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
-	// The exact text; images as "<sha256, n bytes>", keys as "***".
+	// The exact text of the first of `requests`, without headers: JSON as it is sent; a form as a line "name=value" for
+	// each part, with line breaks as \n. Images, and any 512 or more characters of base64 in a row, are
+	// "<sha256 HEX, N bytes>" of what they encode, keys are "***". Without a method: the task as JSON, as the provider
+	// gets it. Cut, with a line that says so, at 1 MiB; with more than three calls at their share of 3 MiB.
 	Body string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
-	// Provider requests that this fans out into.
+	// Provider requests that this fans out into, side by side. The others differ from the first in count and seed only.
 	Requests uint32 `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
-	// What it would not do as asked.
+	// What it would not do as asked, and which models were left out.
 	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// Median seen by this server. Absent = unknown.
+	// Median of the last requests for this model and operation that this server saw succeed, at most 101; one request,
+	// without waiting for a turn. Absent = fewer than 5, so unknown.
 	ExpectedDuration *durationpb.Duration `protobuf:"bytes,7,opt,name=expected_duration,json=expectedDuration,proto3" json:"expected_duration,omitempty"`
-	// From the operator's price table. Absent = unknown.
+	// Of all images, if the operator's price table knows it beforehand: a price by image and none by token. Absent =
+	// unknown. Retries are not in it.
 	ExpectedCost  *Cost `protobuf:"bytes,8,opt,name=expected_cost,json=expectedCost,proto3" json:"expected_cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -56,7 +56,9 @@ type ImageServiceClient interface {
 	ReadImage(ctx context.Context, in *ReadImageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadImageResponse], error)
 	// Puts a piece of an image, or asks how much of it is there.
 	UploadImage(ctx context.Context, in *UploadImageRequest, opts ...grpc.CallOption) (*UploadImageResponse, error)
-	// Tells what a request would do, without doing it and without cost.
+	// Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+	// minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+	// anything is spent is refused here in the same words.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 }
 
@@ -220,7 +222,9 @@ type ImageServiceServer interface {
 	ReadImage(*ReadImageRequest, grpc.ServerStreamingServer[ReadImageResponse]) error
 	// Puts a piece of an image, or asks how much of it is there.
 	UploadImage(context.Context, *UploadImageRequest) (*UploadImageResponse, error)
-	// Tells what a request would do, without doing it and without cost.
+	// Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+	// minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+	// anything is spent is refused here in the same words.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	mustEmbedUnimplementedImageServiceServer()
 }

@@ -17,9 +17,9 @@ class PlannedCall:
     model: str
     """ "provider/model"."""
     method: str
-    """HTTP method, or "GRPC"."""
+    """HTTP method, or "GRPC". Empty = the server's own, such as the sandbox: nothing is sent."""
     url: str
-    """Where it would go, without secrets."""
+    """Where it would go, without secrets. Empty as `method`."""
     body: str
     """The exact text; images as "<sha256, n bytes>", keys as "***"."""
     requests: int

@@ -46,7 +46,8 @@ def _image(argument: str | None) -> Image | None:
 
 def _text(number: int, call: PlannedCall) -> str:
     requests = f", {call.requests} requests" if call.requests > 1 else ""
-    lines = [f"{number}. {call.model}: {call.method} {call.url}{requests}", call.body]
+    where = " ".join(part for part in (call.method, call.url) if part) or "in the server itself"
+    lines = [f"{number}. {call.model}: {where}{requests}", call.body]
     lines += [f"warning: {warning.field}: {warning.message or warning.reason}" for warning in call.warnings]
     if call.expected_duration is not None:
         lines.append(f"takes about {call.expected_duration:g} s")

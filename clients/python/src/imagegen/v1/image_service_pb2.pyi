@@ -416,7 +416,9 @@ Global___UploadImageResponse: _TypeAlias = UploadImageResponse  # noqa: Y015
 
 @_typing.final
 class ExplainRequest(_message.Message):
-    """What to explain."""
+    """What to explain. An unset options.preview_count means 0 here, as in the unary forms; set it to see what a stream form
+    sends (2 is what unset means there). request_id is checked, but neither joined nor taken.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -455,7 +457,9 @@ class ExplainResponse(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedCall]:
-        """In the order in which they would be tried."""
+        """The models that can do it, in the order in which they would be tried; each but the first only if those before it
+        failed and nothing was shown. At least one.
+        """
 
     def __init__(
         self,
@@ -472,7 +476,7 @@ Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
 @_typing.final
 class PlannedCall(_message.Message):
-    """One candidate."""
+    """One candidate, with the first request that its provider would get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -487,24 +491,32 @@ class PlannedCall(_message.Message):
     model: _builtins.str
     """"provider/model"."""
     method: _builtins.str
-    """HTTP method, or "GRPC"."""
+    """HTTP method, or "GRPC". Empty: the provider is not reached by HTTP, or tells no request before it has its key."""
     url: _builtins.str
-    """Where it would go, without secrets."""
+    """Where it would go, without secrets. Empty with method."""
     body: _builtins.str
-    """The exact text; images as "<sha256, n bytes>", keys as "***"."""
+    """The exact text of the first of `requests`, without headers: JSON as it is sent; a form as a line "name=value" for
+    each part, with line breaks as \\n. Images, and any 512 or more characters of base64 in a row, are
+    "<sha256 HEX, N bytes>" of what they encode, keys are "***". Without a method: the task as JSON, as the provider
+    gets it. Cut, with a line that says so, at 1 MiB; with more than three calls at their share of 3 MiB.
+    """
     requests: _builtins.int
-    """Provider requests that this fans out into."""
+    """Provider requests that this fans out into, side by side. The others differ from the first in count and seed only."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_image_pb2.Warning]:
-        """What it would not do as asked."""
+        """What it would not do as asked, and which models were left out."""
 
     @_builtins.property
     def expected_duration(self) -> _duration_pb2.Duration:
-        """Median seen by this server. Absent = unknown."""
+        """Median of the last requests for this model and operation that this server saw succeed, at most 101; one request,
+        without waiting for a turn. Absent = fewer than 5, so unknown.
+        """
 
     @_builtins.property
     def expected_cost(self) -> _image_pb2.Cost:
-        """From the operator's price table. Absent = unknown."""
+        """Of all images, if the operator's price table knows it beforehand: a price by image and none by token. Absent =
+        unknown. Retries are not in it.
+        """
 
     def __init__(
         self,

@@ -153,7 +153,9 @@ class ImageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Tells what a request would do, without doing it and without cost.
+        """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+        minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+        anything is spent is refused here in the same words.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

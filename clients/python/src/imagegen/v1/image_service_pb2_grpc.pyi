@@ -57,7 +57,10 @@ class ImageServiceStub:
     UploadImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_service_pb2.UploadImageResponse]
     """Puts a piece of an image, or asks how much of it is there."""
     Explain: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ExplainRequest, _image_service_pb2.ExplainResponse]
-    """Tells what a request would do, without doing it and without cost."""
+    """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+    minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+    anything is spent is refused here in the same words.
+    """
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -86,7 +89,10 @@ class ImageServiceAsyncStub(ImageServiceStub):
     UploadImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_service_pb2.UploadImageResponse]  # type: ignore[assignment]
     """Puts a piece of an image, or asks how much of it is there."""
     Explain: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ExplainRequest, _image_service_pb2.ExplainResponse]  # type: ignore[assignment]
-    """Tells what a request would do, without doing it and without cost."""
+    """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+    minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+    anything is spent is refused here in the same words.
+    """
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes and changes pictures with any image model.
@@ -166,6 +172,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.ExplainResponse, _abc.Awaitable[_image_service_pb2.ExplainResponse]]:
-        """Tells what a request would do, without doing it and without cost."""
+        """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+        minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+        anything is spent is refused here in the same words.
+        """
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

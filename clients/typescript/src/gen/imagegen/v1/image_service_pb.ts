@@ -428,7 +428,8 @@ export const UploadImageResponseSchema: GenMessage<UploadImageResponse> = /*@__P
   messageDesc(file_imagegen_v1_image_service, 8);
 
 /**
- * What to explain.
+ * What to explain. An unset options.preview_count means 0 here, as in the unary forms; set it to see what a stream form
+ * sends (2 is what unset means there). request_id is checked, but neither joined nor taken.
  *
  * @generated from message imagegen.v1.ExplainRequest
  */
@@ -471,7 +472,8 @@ export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
  */
 export type ExplainResponse = Message<"imagegen.v1.ExplainResponse"> & {
   /**
-   * In the order in which they would be tried.
+   * The models that can do it, in the order in which they would be tried; each but the first only if those before it
+   * failed and nothing was shown. At least one.
    *
    * @generated from field: repeated imagegen.v1.PlannedCall calls = 1;
    */
@@ -486,7 +488,7 @@ export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
   messageDesc(file_imagegen_v1_image_service, 10);
 
 /**
- * One candidate.
+ * One candidate, with the first request that its provider would get.
  *
  * @generated from message imagegen.v1.PlannedCall
  */
@@ -499,49 +501,54 @@ export type PlannedCall = Message<"imagegen.v1.PlannedCall"> & {
   model: string;
 
   /**
-   * HTTP method, or "GRPC".
+   * HTTP method, or "GRPC". Empty: the provider is not reached by HTTP, or tells no request before it has its key.
    *
    * @generated from field: string method = 2;
    */
   method: string;
 
   /**
-   * Where it would go, without secrets.
+   * Where it would go, without secrets. Empty with method.
    *
    * @generated from field: string url = 3;
    */
   url: string;
 
   /**
-   * The exact text; images as "<sha256, n bytes>", keys as "***".
+   * The exact text of the first of `requests`, without headers: JSON as it is sent; a form as a line "name=value" for
+   * each part, with line breaks as \n. Images, and any 512 or more characters of base64 in a row, are
+   * "<sha256 HEX, N bytes>" of what they encode, keys are "***". Without a method: the task as JSON, as the provider
+   * gets it. Cut, with a line that says so, at 1 MiB; with more than three calls at their share of 3 MiB.
    *
    * @generated from field: string body = 4;
    */
   body: string;
 
   /**
-   * Provider requests that this fans out into.
+   * Provider requests that this fans out into, side by side. The others differ from the first in count and seed only.
    *
    * @generated from field: uint32 requests = 5;
    */
   requests: number;
 
   /**
-   * What it would not do as asked.
+   * What it would not do as asked, and which models were left out.
    *
    * @generated from field: repeated imagegen.v1.Warning warnings = 6;
    */
   warnings: Warning[];
 
   /**
-   * Median seen by this server. Absent = unknown.
+   * Median of the last requests for this model and operation that this server saw succeed, at most 101; one request,
+   * without waiting for a turn. Absent = fewer than 5, so unknown.
    *
    * @generated from field: google.protobuf.Duration expected_duration = 7;
    */
   expectedDuration?: Duration | undefined;
 
   /**
-   * From the operator's price table. Absent = unknown.
+   * Of all images, if the operator's price table knows it beforehand: a price by image and none by token. Absent =
+   * unknown. Retries are not in it.
    *
    * @generated from field: imagegen.v1.Cost expected_cost = 8;
    */
@@ -646,7 +653,9 @@ export const ImageService: GenService<{
     output: typeof UploadImageResponseSchema;
   },
   /**
-   * Tells what a request would do, without doing it and without cost.
+   * Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
+   * minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
+   * anything is spent is refused here in the same words.
    *
    * @generated from rpc imagegen.v1.ImageService.Explain
    */
