@@ -26,8 +26,8 @@ demo: $(READY) ## start a server, watch a picture develop, edit it, see an error
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -q -rs -n auto $(ARGS)
 
-faults: $(READY) ## the slower tests: long silences, broken connections
-	@$(BIN)/python -m pytest -q -n auto tests/faults $(ARGS)
+faults: $(READY) ## what may go wrong between client, server and provider: cut, killed, stalled, full, stopped
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/faults $(ARGS)
 
 test-oracles: oracles ## the tests that hold adapters and fakes against the vendors' own packages
 	@$(BIN)/python -m pytest -q -n auto tests/providers tests/unit/http $(ARGS)

@@ -100,9 +100,7 @@ class App:
         planner = Planner(self._registry, config.aliases, config.prices)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         inputs = Inputs(self.store, self._fetcher)
-        tools = Tools(
-            self.store, build_upstreams(config), self._middleware, result_fetcher(self._fetcher), Durations()
-        )
+        tools = Tools(self.store, build_upstreams(config), self._middleware, result_fetcher(self._fetcher), Durations())
         self.engine = Engine(
             store=self.store,
             admission=self.admission,

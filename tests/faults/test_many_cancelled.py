@@ -18,6 +18,9 @@ from tests.support.server import nothing_left, running_server
 STREAMS = 1000
 AT_ONCE = 50
 MOST_BYTES = 5_000_000
+ROUNDS = 3
+"""Memory comes in large pieces: one round alone would show them, not what a stream takes."""
+
 WISH = generate(OPENAI_MODEL, options={"size": {"width": 1024, "height": 1024}})
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to count sockets in")
@@ -65,7 +68,7 @@ async def come_down(count: Callable[[], int], to: int) -> None:
 async def test_they_leave_no_memory_and_no_socket(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A server that has seen a thousand of them is less than 5 MB larger after a thousand more."""
+    """A server that has seen a thousand of them is less than 5 MB larger for each thousand more."""
     async with AsyncExitStack() as stack:
         vendor = await stack.enter_async_context(fake_openai(KEY))
         server = await stack.enter_async_context(server_process(tmp_path, **remote_environment(vendor.base_url)))
@@ -77,11 +80,15 @@ async def test_they_leave_no_memory_and_no_socket(
         await cancel_many(images, vendor)
         await come_down(lambda: sockets(process), idle)
         before = resident_bytes(process)
-        await cancel_many(images, vendor)
+        for _ in range(ROUNDS):
+            await cancel_many(images, vendor)
         await come_down(lambda: sockets(process), idle)
-        grown = resident_bytes(process) - before
+        grown = (resident_bytes(process) - before) / ROUNDS
 
-    record_property("measured", f"{STREAMS} cancelled streams: {grown / 1e6:+.2f} MB resident (promised < 5 MB)")
+    record_property(
+        "measured",
+        f"{STREAMS} cancelled streams: {grown / 1e6:+.2f} MB resident, mean of {ROUNDS} rounds (promised < 5 MB)",
+    )
     assert grown < MOST_BYTES
 
 

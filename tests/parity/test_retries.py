@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from imagegen import AsyncClient, ImageGenError, Progress, Reason
+from imagegen import AsyncClient, CallSettings, ImageGenError, Progress, Reason
 from imagegen.v1 import error_reason_pb2, image_pb2, image_service_pb2, image_stream_pb2
 
 from tests.parity.configured import configured_service, limited, sent_keys
@@ -161,7 +161,8 @@ async def test_what_may_have_been_billed_is_repeated_only_if_somebody_says_so(al
         AsyncClient(service.server.address) as client,
     ):
         service.fake.answer_next(broken_off())
-        made = client.generate(MODEL, "a boat", retry_ambiguous=allowed == "caller")
+        settings: CallSettings = {"retry_ambiguous": True} if allowed == "caller" else {}
+        made = client.generate(MODEL, "a boat", **settings)
         if allowed:
             assert (await made).image.bytes
         else:

@@ -10,7 +10,7 @@ from imagegen_server.domain.result import ImageResult
 from .generation import Generation
 
 MOST_RESTING_BYTES = 64 * 1024 * 1024
-"""What the logs of ended generations may take in all, images aside, before those that were read to the end go."""
+"""What the logs of ended generations may take in all, images aside, before those that nobody will miss go."""
 
 _PLAIN_BYTES = 4096
 """A log with one image and no metadata, measured and rounded up."""
@@ -27,7 +27,8 @@ class Generations:
         self._ended: dict[str, tuple[float, int]] = {}
         """By id, oldest first: when it expires, and its bytes."""
         self._told: dict[str, None] = {}
-        """Of the ended: those that may go when they take too much, in the order in which they were read to the end."""
+        """Of the ended: those that may go when they take too much, in the order in which they were read to the end, or
+        were left without an image."""
         self._timer: asyncio.TimerHandle | None = None
         self.resting_bytes = 0
 
@@ -69,7 +70,7 @@ class Generations:
         size = _PLAIN_BYTES + _size(generation)
         self._ended[generation.id] = (asyncio.get_running_loop().time() + self._ttl, size)
         self.resting_bytes += size
-        if generation.told:
+        if generation.told or _nobody_comes_back(generation):
             self._told[generation.id] = None
         self._make_room()
         self._wait_for_expiry()
@@ -112,6 +113,11 @@ class Generations:
         key = (generation.caller, generation.request_id)
         if self._by_request.get(key) is generation:
             del self._by_request[key]
+
+
+def _nobody_comes_back(generation: Generation) -> bool:
+    """Tell whether there is no image to fetch, and whoever wanted it has left for good."""
+    return not generation.detached and isinstance(generation.log.events[-1], Broken)
 
 
 def _size(generation: Generation) -> int:

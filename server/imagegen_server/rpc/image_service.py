@@ -264,8 +264,6 @@ def _note_outcome(generation: Generation) -> None:
             images=len(sizes),
             failures=len(ended.failures),
             image_bytes=sum(sizes),
-            provider_seconds=round(sum(attempt.duration for attempt in ended.attempts), 4),
-            attempts=[attempt.outcome.name.lower() for attempt in ended.attempts],
         )
     else:
         note(unfinished_after=round(time.monotonic() - generation.start_time, 4))
