@@ -71,6 +71,7 @@ DEPARTURES: Mapping[str, Behaviour] = {
                 "the_proxy_has_its_effect",
                 "the_limits_of_a_provider_have_their_effect",
                 "the_position_of_a_call_that_waits_is_told",
+                "what_stands_for_the_strategies_is_a_setting",
                 "a_setting_without_effect_is_refused",
             ),
             *shown_by("keys", "weights_have_their_effect"),

@@ -1,6 +1,7 @@
 """What an operator sets has its effect, and what has none is refused."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from imagegen.v1 import image_stream_pb2
 from imagegen_server.config import Config, ConfigError
 from imagegen_server.config.loading import load_config
+from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.providers.openai import PROVIDER
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
@@ -24,6 +26,7 @@ from tests.support.openai_api import fake_openai
 from tests.support.openai_recording import RecordedRequest
 from tests.support.server import Running, running_server
 from tests.support.settings import write
+from tests.support.tools import ROOT
 
 KEY = "sk-of-the-test"
 
@@ -170,6 +173,31 @@ async def test_the_position_of_a_call_that_waits_is_told(tmp_path: Path) -> None
 
         assert len(service.fake.requests) == 2
     assert positions == [0]
+
+
+def test_what_stands_for_the_strategies_is_a_setting(tmp_path: Path) -> None:
+    """Each line that the page for newcomers gives in place of a retry or key strategy is read, and as what it says."""
+    page = (ROOT / "docs" / "from-providerprotocol.md").read_text(encoding="utf-8")
+    read = {}
+    for line in re.findall(r"`(retry = \{[a-z][^`]*\})`", page):
+        (provider,) = configured(tmp_path, f"[providers.openai]\n{line}").providers
+        read[line] = provider.upstream.retry
+    for name in "ab":
+        (tmp_path / name).write_text(KEY + name)
+    (keys,) = re.findall(r"`(api_key = \[[^`]*weight[^`]*)` and `(key_strategy[^`]*)`", page)
+    text = "\n".join(keys).replace('file = "', f'file = "{tmp_path}/')
+    (provider,) = configured(tmp_path, f"[providers.openai]\n{text}").providers
+
+    assert list(read.values()) == [
+        RetrySettings("none"),
+        RetrySettings(max_attempts=4),
+        RetrySettings("exponential", max_attempts=4, base_delay=0.5, max_delay=10),
+        RetrySettings("linear", max_attempts=4, base_delay=1),
+        RetrySettings("retry_after", max_attempts=4, base_delay=5),
+        RetrySettings("token_bucket", max_attempts=4, capacity=10, per_second=1),
+    ]
+    assert [key.weight for key in provider.upstream.keys] == [3, 1]
+    assert provider.upstream.key_strategy == "weighted"
 
 
 def test_a_setting_without_effect_is_refused(tmp_path: Path) -> None:

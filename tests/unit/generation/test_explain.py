@@ -157,7 +157,11 @@ async def _hanging(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None
     yield Complete(task.count, bytes(call.number))
 
 
-@pytest.mark.parametrize(("script", "faults"), [(_breaking, 1), (_refusing, 0), (_silent, 0), (_hanging, 0)], ids=str)
+@pytest.mark.parametrize(
+    ("script", "faults"),
+    [(_breaking, 1), (_refusing, 0), (_silent, 0), (_hanging, 0)],
+    ids=["breaking", "refusing", "silent", "hanging"],
+)
 async def test_an_adapter_that_comes_to_no_request_shows_its_task(
     script: Script, faults: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,7 +79,7 @@ async def test_when_they_take_too_much_those_that_were_read_go_first(monkeypatch
 async def test_those_that_were_left_without_an_image_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many callers leave before there is anything to fetch: what is kept of it has a limit."""
     shop = workshop(never)
-    monkeypatch.setattr(generations, "MOST_RESTING_BYTES", 3 * generations._PLAIN_BYTES)
+    monkeypatch.setattr(generations, "MOST_RESTING_BYTES", 6 * generations._PLAIN_BYTES)
     left = []
     for detach in (True, *[False] * 4):
         async with shop.opened(drawing(), detach=detach) as generation:

@@ -534,12 +534,12 @@ type isImageSource_Source interface {
 }
 
 type ImageSource_Url struct {
-	// An http or https address of a public host, fetched by the server.
+	// An http or https address of a public host, fetched by the server. At most 8,192 bytes.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3,oneof"`
 }
 
 type ImageSource_ImageId struct {
-	// Image.image_id of an upload or of an earlier result of the same caller.
+	// Image.image_id of an upload or of an earlier result of the same caller. At most 128 characters.
 	ImageId string `protobuf:"bytes,4,opt,name=image_id,json=imageId,proto3,oneof"`
 }
 

@@ -54,7 +54,8 @@ type ImageServiceClient interface {
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Reads the bytes of an image of the same caller, from any offset.
 	ReadImage(ctx context.Context, in *ReadImageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadImageResponse], error)
-	// Puts a piece of an image, or asks how much of it is there.
+	// Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+	// for its full time again.
 	UploadImage(ctx context.Context, in *UploadImageRequest, opts ...grpc.CallOption) (*UploadImageResponse, error)
 	// Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
 	// minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
@@ -220,7 +221,8 @@ type ImageServiceServer interface {
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Reads the bytes of an image of the same caller, from any offset.
 	ReadImage(*ReadImageRequest, grpc.ServerStreamingServer[ReadImageResponse]) error
-	// Puts a piece of an image, or asks how much of it is there.
+	// Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+	// for its full time again.
 	UploadImage(context.Context, *UploadImageRequest) (*UploadImageResponse, error)
 	// Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
 	// minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before

@@ -1,6 +1,7 @@
 """From the vendor's answers to events: ImagesResponse, ImageGenStreamEvent and ImageEditStreamEvent."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 from imagegen_server.domain.errors import ImageError, Reason
@@ -14,10 +15,11 @@ from imagegen_server.http.sse import ServerSentEvent, read_events
 
 from .errors import ErrorContext, error_in_success
 
-_IMAGE_KEYS = frozenset({"b64_json"})
+_IMAGE_KEYS = frozenset({"b64_json", "url"})
 _RESOLVED = ("size", "quality", "background", "output_format")
 """What the vendor decided where "auto" was asked for."""
 
+_DATA_SCHEME = b"data:"
 _END = b"[DONE]"
 _MOST_BESIDE_IMAGES = 1024 * 1024
 """Bytes of an answer that are no image."""
@@ -30,12 +32,13 @@ _LONGEST_WORD = 100
 
 
 class AnswerReader:
-    """Reads one answer whose status is success. `count` images are expected."""
+    """Reads one answer whose status is success. `count` images are expected; `fetch` gets those that are elsewhere."""
 
-    def __init__(self, context: ErrorContext, count: int) -> None:
+    def __init__(self, context: ErrorContext, count: int, fetch: Callable[[str], Awaitable[bytes]]) -> None:
         """Begin with nothing read."""
         self._context = context
         self._count = count
+        self._fetch = fetch
         self._malformed: ImageError | None = None
 
     async def events(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
@@ -49,13 +52,16 @@ class AnswerReader:
                     yield event
         else:
             body, fault = await answer.read_on(self._most_bytes())
-            for event in self._whole(body, fault, answer.media_type):
-                yield event
+            async with aclosing(self._whole(body, fault, answer.media_type)) as events:
+                async for event in events:
+                    yield event
 
     def _most_bytes(self) -> int:
         return self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES
 
-    def _whole(self, body: bytes, fault: ImageError | None, media_type: str) -> Iterator[ProviderEvent]:
+    async def _whole(
+        self, body: bytes, fault: ImageError | None, media_type: str
+    ) -> AsyncGenerator[ProviderEvent, None]:
         """Read a JSON answer. `fault` is what ended it early, which does not matter if the JSON is whole."""
         try:
             payload = parse_image_json(body, _IMAGE_KEYS)
@@ -67,27 +73,54 @@ class AnswerReader:
             raise error or self._invalid("JSON without a list of images")
         if data or not error:
             yield _report(payload, len(data))
-        resolved = _resolved(payload)
-        for index, item in enumerate(data[: self._count]):
-            image = self._image(index, item if isinstance(item, Mapping) else {}, resolved)
-            if error is None or isinstance(image, Complete):
-                yield image
+        async with aclosing(self._images(data[: self._count], _resolved(payload))) as images:
+            async for image in images:
+                if error is None or isinstance(image, Complete):
+                    yield image
         if error:
             # Of the images that did not come. Those that did are paid for.
             raise error
         if not data:
             raise self._invalid("no image")
 
+    async def _images(
+        self, data: Sequence[ImageJson], resolved: JsonObject
+    ) -> AsyncGenerator[Complete | Failed, None]:
+        """Yield what the answer holds at once, and what is elsewhere as it comes."""
+        items = [item if isinstance(item, Mapping) else {} for item in data]
+        urls = {index: url for index, item in enumerate(items) if (url := _url_elsewhere(item))}
+        fetches = [
+            asyncio.ensure_future(self._fetched(index, url, items[index], resolved)) for index, url in urls.items()
+        ]
+        try:
+            for index, item in enumerate(items):
+                if index not in urls:
+                    yield self._image(index, item, resolved)
+            for fetched in asyncio.as_completed(fetches):
+                yield await fetched
+        finally:
+            for fetch in fetches:
+                fetch.cancel()
+            await asyncio.gather(*fetches, return_exceptions=True)
+
     def _image(self, index: int, item: Mapping[str, ImageJson], resolved: JsonObject) -> Complete | Failed:
-        encoded, revised = item.get("b64_json"), item.get("revised_prompt")
-        if not isinstance(encoded, EncodedImage):
-            gave = "a URL" if item.get("url") else "nothing"
-            return Failed(index, self._invalid(f"{gave} instead of the bytes of an image"))
+        encoded = next((found for key in ("b64_json", "url") if isinstance(found := item.get(key), EncodedImage)), None)
+        if encoded is None:
+            return Failed(index, self._invalid("nothing instead of the bytes of an image"))
         try:
             data = encoded.decode()
         except ImageError as problem:
             return Failed(index, self._invalid(f"an image that cannot be read: {problem.message}"))
-        return Complete(index, data, revised if isinstance(revised, str) else None, metadata=resolved)
+        return Complete(index, data, _revised(item), metadata=resolved)
+
+    async def _fetched(
+        self, index: int, url: str, item: Mapping[str, ImageJson], resolved: JsonObject
+    ) -> Complete | Failed:
+        try:
+            return Complete(index, await self._fetch(url), _revised(item), metadata=resolved)
+        except ImageError as problem:
+            problem.provider_request_id = self._context.request_id
+            return Failed(index, problem)
 
     async def _stream(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
         async with aclosing(read_events(answer.chunks())) as stream:
@@ -143,6 +176,20 @@ class AnswerReader:
             http_status=self._context.status,
             provider_request_id=self._context.request_id,
         )
+
+
+def _url_elsewhere(item: Mapping[str, ImageJson]) -> str:
+    """Tell where the bytes of an image are; "" = in the answer itself, a data URL included."""
+    encoded, url = item.get("b64_json"), item.get("url")
+    if (isinstance(encoded, EncodedImage) and encoded.encoded_length) or not isinstance(url, EncodedImage):
+        return ""
+    is_data = bytes(url.text[: len(_DATA_SCHEME)]).lower() == _DATA_SCHEME
+    return "" if is_data else bytes(url.text).decode(errors="replace")
+
+
+def _revised(item: Mapping[str, ImageJson]) -> str | None:
+    revised = item.get("revised_prompt")
+    return revised if isinstance(revised, str) else None
 
 
 def _resolved(payload: Mapping[str, object]) -> JsonObject:

@@ -105,7 +105,7 @@ class OpenAI(Provider):
             if not answer.ok:
                 raise error_of_answer(context, await _read_error(answer))
             try:
-                async with aclosing(AnswerReader(context, task.count).events(answer)) as events:
+                async with aclosing(AnswerReader(context, task.count, call.fetch).events(answer)) as events:
                     async for event in events:
                         # An answer that is no error shows that the vendor has taken the task on.
                         call.accepted(context.request_id)

@@ -272,9 +272,9 @@ class ImageSource(_message.Message):
     media_type: _builtins.str
     """A hint such as "image/png"; the bytes decide. Unset = no hint."""
     url: _builtins.str
-    """An http or https address of a public host, fetched by the server."""
+    """An http or https address of a public host, fetched by the server. At most 8,192 bytes."""
     image_id: _builtins.str
-    """Image.image_id of an upload or of an earlier result of the same caller."""
+    """Image.image_id of an upload or of an earlier result of the same caller. At most 128 characters."""
     data: _builtins.bytes
     """The bytes of a PNG, JPEG, WebP or GIF file, at most 64 MiB and within the server's request limit."""
     @_builtins.property

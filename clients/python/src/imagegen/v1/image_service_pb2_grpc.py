@@ -146,7 +146,8 @@ class ImageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UploadImage(self, request, context):
-        """Puts a piece of an image, or asks how much of it is there.
+        """Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+        for its full time again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

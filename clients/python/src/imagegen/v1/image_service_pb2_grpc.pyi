@@ -55,7 +55,9 @@ class ImageServiceStub:
     ReadImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.ReadImageRequest, _image_service_pb2.ReadImageResponse]
     """Reads the bytes of an image of the same caller, from any offset."""
     UploadImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_service_pb2.UploadImageResponse]
-    """Puts a piece of an image, or asks how much of it is there."""
+    """Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+    for its full time again.
+    """
     Explain: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ExplainRequest, _image_service_pb2.ExplainResponse]
     """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
     minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
@@ -87,7 +89,9 @@ class ImageServiceAsyncStub(ImageServiceStub):
     ReadImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.ReadImageRequest, _image_service_pb2.ReadImageResponse]  # type: ignore[assignment]
     """Reads the bytes of an image of the same caller, from any offset."""
     UploadImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_service_pb2.UploadImageResponse]  # type: ignore[assignment]
-    """Puts a piece of an image, or asks how much of it is there."""
+    """Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+    for its full time again.
+    """
     Explain: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ExplainRequest, _image_service_pb2.ExplainResponse]  # type: ignore[assignment]
     """Tells what a request would do, without doing it: nothing is sent to a provider, nothing costs, and images per
     minute are not counted. Inputs by URL or id are fetched, as for the request itself. What would be refused before
@@ -164,7 +168,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.UploadImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.UploadImageResponse, _abc.Awaitable[_image_service_pb2.UploadImageResponse]]:
-        """Puts a piece of an image, or asks how much of it is there."""
+        """Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+        for its full time again.
+        """
 
     @_abc_1.abstractmethod
     def Explain(

@@ -103,7 +103,7 @@ export type ImageSource = Message<"imagegen.v1.ImageSource"> & {
    */
   source: {
     /**
-     * An http or https address of a public host, fetched by the server.
+     * An http or https address of a public host, fetched by the server. At most 8,192 bytes.
      *
      * @generated from field: string url = 3;
      */
@@ -111,7 +111,7 @@ export type ImageSource = Message<"imagegen.v1.ImageSource"> & {
     case: "url";
   } | {
     /**
-     * Image.image_id of an upload or of an earlier result of the same caller.
+     * Image.image_id of an upload or of an earlier result of the same caller. At most 128 characters.
      *
      * @generated from field: string image_id = 4;
      */

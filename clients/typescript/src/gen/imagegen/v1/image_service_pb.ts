@@ -643,7 +643,8 @@ export const ImageService: GenService<{
     output: typeof ReadImageResponseSchema;
   },
   /**
-   * Puts a piece of an image, or asks how much of it is there.
+   * Puts a piece of an image, or asks how much of it is there. Both can be repeated. Asking for a whole image keeps it
+   * for its full time again.
    *
    * @generated from rpc imagegen.v1.ImageService.UploadImage
    */
