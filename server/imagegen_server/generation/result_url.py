@@ -26,7 +26,7 @@ def result_fetcher(fetcher: GuardedFetcher) -> FetchResult:
             try:
                 return await fetcher.fetch(url, max_bytes=MAX_IMAGE_BYTES, allow_origin=origin)
             except NotFetched as problem:
-                if wait is None or problem.malformed:
+                if wait is None or problem.malformed or problem.refused:
                     raise ImageError(
                         Reason.INVALID_RESPONSE, f"the image of {entry.name} could not be fetched: {problem}"
                     ) from None

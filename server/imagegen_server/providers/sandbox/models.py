@@ -58,6 +58,7 @@ SCRIPTS: Mapping[str, JsonObject] = {
     "wrong-type": {"spoil": "wrong-type"},
     "empty": {"spoil": "empty"},
     "crash": {"crash": True},
+    "flaky": {"fail": "PROVIDER_UNAVAILABLE", "fail_attempts": 1},
     **_FAILURES,
 }
 """The params that a model's name stands for; a request's own params come on top."""

@@ -52,7 +52,7 @@ class Sandbox(Provider):
 
         :raises ImageError: as scripted
         """
-        trouble = trouble_of(task, self._name)
+        trouble = trouble_of(task, self._name).in_attempt(call.number)
         order, _ = order_of(task, trouble, self._settings)
         work = Work(task, order, trouble, _request_id(order))
         await asyncio.sleep(trouble.delay)

@@ -1,7 +1,7 @@
 """Scripted trouble: what a model's name or a request's params ask for, checked before anything is done."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
@@ -21,6 +21,7 @@ class Trouble:
 
     fail: Reason | None = None
     fail_index: frozenset[int] | None = None
+    fail_attempts: int | None = None
     fail_after_previews: int | None = None
     fail_after_images: int | None = None
     retry_after: float | None = None
@@ -38,6 +39,12 @@ class Trouble:
     def is_late(self) -> bool:
         """The trouble waits for a preview or an image."""
         return self.fail_after_previews is not None or self.fail_after_images is not None
+
+    def in_attempt(self, number: int) -> "Trouble":
+        """Tell what is left of it in an attempt, counted from 1."""
+        if self.fail_attempts is None or number <= self.fail_attempts:
+            return self
+        return replace(self, fail=None, fail_index=None, stall=False, crash=False)
 
 
 class _Wrong(Exception):
@@ -123,6 +130,7 @@ def _text(value: JsonValue) -> str:
 PARAMS: Mapping[str, Callable[[JsonValue], object]] = {
     "fail": _reason,
     "fail_index": _indices,
+    "fail_attempts": _whole(0, 16),
     "fail_after_previews": _whole(0, 16),
     "fail_after_images": _whole(0, 16),
     "retry_after": _seconds,

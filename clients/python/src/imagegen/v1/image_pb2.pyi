@@ -512,7 +512,7 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class RetryPolicy(_message.Message):
-    """What may be done again or elsewhere when the provider fails. Unset = the server's configuration."""
+    """What may be done again or elsewhere when the provider fails, beyond what the server's configuration says."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -520,7 +520,7 @@ class RetryPolicy(_message.Message):
     RETRY_AMBIGUOUS_FIELD_NUMBER: _builtins.int
     FALLBACK_ON_CONTENT_FILTERED_FIELD_NUMBER: _builtins.int
     retry_ambiguous: _builtins.bool
-    """Repeat also an attempt that may have been billed. Unset = false."""
+    """Repeat also an attempt that may have been billed. Unset = only if the server's configuration says so."""
     fallback_on_content_filtered: _builtins.bool
     """Try the next model when this one's moderation refuses. Unset = false."""
     @_builtins.property

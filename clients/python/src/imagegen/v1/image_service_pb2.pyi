@@ -90,7 +90,7 @@ class GenerateRequest(_message.Message):
 
     @_builtins.property
     def retry(self) -> _image_pb2.RetryPolicy:
-        """What may be done again or elsewhere. Unset = the server's configuration."""
+        """What may be done again or elsewhere, beyond what the server's configuration says. Unset = nothing."""
 
     def __init__(
         self,

@@ -360,7 +360,7 @@ export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
   messageDesc(file_imagegen_v1_image, 6);
 
 /**
- * What may be done again or elsewhere when the provider fails. Unset = the server's configuration.
+ * What may be done again or elsewhere when the provider fails, beyond what the server's configuration says.
  *
  * @generated from message imagegen.v1.RetryPolicy
  */
@@ -373,7 +373,7 @@ export type RetryPolicy = Message<"imagegen.v1.RetryPolicy"> & {
   fallbackModels: string[];
 
   /**
-   * Repeat also an attempt that may have been billed. Unset = false.
+   * Repeat also an attempt that may have been billed. Unset = only if the server's configuration says so.
    *
    * @generated from field: bool retry_ambiguous = 2;
    */

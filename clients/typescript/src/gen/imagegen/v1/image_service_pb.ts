@@ -85,7 +85,7 @@ export type GenerateRequest = Message<"imagegen.v1.GenerateRequest"> & {
   onDisconnect: OnDisconnect;
 
   /**
-   * What may be done again or elsewhere. Unset = the server's configuration.
+   * What may be done again or elsewhere, beyond what the server's configuration says. Unset = nothing.
    *
    * @generated from field: imagegen.v1.RetryPolicy retry = 9;
    */
