@@ -94,9 +94,7 @@ class App:
         self._slow_reader = slow_reader
         self._fetcher = GuardedFetcher(config.fetch)
         ids, limits = Ids(), CallerLimits()
-        self.store = MemoryStore(
-            StoreSettings(config.store.ttl, config.store.max_bytes, config.store.request_ttl), ids
-        )
+        self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes, config.store.request_ttl), ids)
         planner = Planner(self._registry, config.aliases, config.prices)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         inputs = Inputs(self.store, self._fetcher)

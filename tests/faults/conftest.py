@@ -18,6 +18,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
                 reporter.write_line(f"measured: {line}")
     for report in stats["skipped"]:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        reporter.write_line(f"skipped: {report.nodeid}: {reason}")
+        reporter.write_line(f"skipped: {report.nodeid}: {str(reason).removeprefix('Skipped: ')}")
     skipped = f", {len(stats['skipped'])} skipped" if stats["skipped"] else ""
     reporter.write_line(f"{len(stats['passed'])} passed, {len(stats['failed']) + len(stats['error'])} failed{skipped}")

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 
 import grpc
 import pytest
-from imagegen.v1 import image_service_pb2
 from imagegen_server.config import ServerTable
 from imagegen_server.domain.errors import Reason
 from imagegen_server.domain.events import ProviderEvent

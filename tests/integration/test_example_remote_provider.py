@@ -33,7 +33,9 @@ async def darkroom(directory: Path) -> AsyncIterator[tuple[HttpServer, imagegen.
     """Run a vendor and a server that has its key, and see at the end that the log does not show it."""
     async with HttpServer(draw) as vendor:
         config = directory / "imagegen.toml"
-        config.write_text(f'[providers.darkroom]\nbase_url = "{vendor.url}/v1"\nstudio = "north"\nretry = {{strategy = "none"}}\n')
+        config.write_text(
+            f'[providers.darkroom]\nbase_url = "{vendor.url}/v1"\nstudio = "north"\nretry = {{strategy = "none"}}\n'
+        )
         async with (
             server_process(directory, "--config", str(config), DARKROOM_API_KEY=KEY) as server,
             imagegen.AsyncClient(server.address) as client,

@@ -69,7 +69,7 @@ ONCE = UpstreamSettings(retry=RetrySettings(strategy="none"))
 def as_config(
     name: str, provider: Provider, timeout: float = 600.0, upstream: UpstreamSettings = ONCE
 ) -> ProviderConfig:
-    """Make a provider that exists look like one from the configuration; its type is "scripted", and nothing is retried."""
+    """Make a provider that exists look like one from the configuration, of the type "scripted"; nothing is retried."""
     kind = ProviderType("scripted", NoSettings, lambda _name, _settings: provider)
     return ProviderConfig(name, kind, NoSettings(), timeout, upstream=upstream)
 

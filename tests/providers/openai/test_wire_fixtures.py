@@ -67,9 +67,9 @@ def test_the_images_of_a_success_are_real(fixture: WireFixture) -> None:
     content = fixture.content
     events = [event["data"] for event in content.get("events", ()) if isinstance(event, dict)]
     kinds = [
-        _kind(item["b64_json"])
+        _kind(item.get("b64_json") or item["url"].partition(",")[2])
         for item in [*content.get("body_json", {}).get("data", ()), *events]
-        if "b64_json" in item
+        if "b64_json" in item or "url" in item
     ]
     if "body_json" in content:
         assert len(kinds) == fixture.expect["images"]
@@ -129,7 +129,7 @@ async def _read_by_package(openai: Any, fixture: WireFixture) -> _Read:
         try:
             answered = await _call(client, fixture)
             if not fixture.operation.startswith("stream_"):
-                read.images = len([image for image in answered.data or () if image.b64_json])
+                read.images = len([image for image in answered.data or () if image.b64_json or image.url])
                 return read
             async for event in answered:
                 read.images += event.type.endswith(".completed") and bool(event.b64_json)

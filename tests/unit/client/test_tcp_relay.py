@@ -71,6 +71,36 @@ async def test_cut_is_a_reset_and_new_connections_work() -> None:
             assert relay.accepted == 2
 
 
+async def test_muted_it_carries_one_way_only() -> None:
+    """What the client says arrives; what comes back waits, or is lost if the line is cut."""
+    heard = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2)
+        heard.set()
+        writer.write(b"yes")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with TcpRelay(f"{host}:{port}") as relay:
+            relay.mute()
+            async with connected(relay) as (reader, writer):
+                writer.write(b"ab")
+                await heard.wait()
+                relay.resume()
+                assert await reader.read(-1) == b"yes"
+            relay.mute()
+            heard.clear()
+            async with connected(relay) as (reader, writer):
+                writer.write(b"cd")
+                await heard.wait()
+                relay.cut()
+                relay.resume()
+                with pytest.raises(ConnectionResetError):
+                    await reader.read(1)
+
+
 async def test_cut_after_so_many_bytes() -> None:
     """The line breaks at the byte that the test chose."""
     async with echo() as target, TcpRelay(target) as relay, connected(relay) as (reader, writer):

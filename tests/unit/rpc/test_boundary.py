@@ -12,7 +12,8 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from imagegen.v1 import image_pb2
 from imagegen_server.domain.errors import Failure, ImageError, Reason, Violation
-from imagegen_server.rpc.boundary import Boundary, BrokenGeneration, note
+from imagegen_server.generation.generation import BrokenGeneration
+from imagegen_server.rpc.boundary import Boundary, note
 
 from tests.support.context import Aborted, FakeContext
 from tests.support.values import failed

@@ -10,13 +10,12 @@ from imagegen.v1 import image_pb2, image_stream_pb2
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Phase, Preview, Progress
 from imagegen_server.generation import log as log_module
-from imagegen_server.generation.generation import Generation
+from imagegen_server.generation.generation import BrokenGeneration, Generation
 from imagegen_server.generation.log import CHUNK_BYTES
-from imagegen_server.rpc.boundary import BrokenGeneration
 from imagegen_server.rpc.chunks import chunk_event, pieces, stream_events
 
 from tests.support.calls import Seen, as_event, watch
-from tests.support.generation import Workshop, drawing, events_of, workshop, yielding
+from tests.support.generation import Workshop, drawing, workshop, yielding
 from tests.support.pictures import noisy_png, png
 from tests.support.provider import Script
 

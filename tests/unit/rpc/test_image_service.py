@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2
+from imagegen_server.domain.caller import ANONYMOUS
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete
 from imagegen_server.domain.result import WarningReason
-from imagegen_server.domain.caller import ANONYMOUS
 from imagegen_server.generation.generation import BrokenGeneration
 from imagegen_server.generation.log import CHUNK_BYTES
 from imagegen_server.generation.uploads import Uploads

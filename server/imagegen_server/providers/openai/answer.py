@@ -83,9 +83,7 @@ class AnswerReader:
         if not data:
             raise self._invalid("no image")
 
-    async def _images(
-        self, data: Sequence[ImageJson], resolved: JsonObject
-    ) -> AsyncGenerator[Complete | Failed, None]:
+    async def _images(self, data: Sequence[ImageJson], resolved: JsonObject) -> AsyncGenerator[Complete | Failed, None]:
         """Yield what the answer holds at once, and what is elsewhere as it comes."""
         items = [item if isinstance(item, Mapping) else {} for item in data]
         places = [_place_of(item) for item in items]

@@ -44,7 +44,7 @@ class Trouble:
         """Tell what is left of it in an attempt, counted from 1."""
         if self.fail_attempts is None or number <= self.fail_attempts:
             return self
-        return replace(self, fail=None, fail_index=None, stall=False, crash=False)
+        return replace(self, fail=None, fail_index=None, stall=False)
 
 
 class _Wrong(Exception):

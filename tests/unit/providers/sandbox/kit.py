@@ -125,15 +125,15 @@ async def running(**settings: int) -> AsyncIterator[Sandbox]:
         await provider.close()
 
 
-async def run(wanted: Task, seen: Seen | None = None) -> Seen:
-    """Prepare and run a task to its end. What comes before an error is kept in `seen`."""
+async def run(wanted: Task, seen: Seen | None = None, number: int = 1) -> Seen:
+    """Prepare and run a task to its end, as attempt `number`. What comes before an error is kept in `seen`."""
     seen = seen or Seen()
     async with running() as provider:
-        await watch(provider, wanted, seen)
+        await watch(provider, wanted, seen, number)
     return seen
 
 
-async def watch(provider: Sandbox, wanted: Task, seen: Seen) -> None:
+async def watch(provider: Sandbox, wanted: Task, seen: Seen, number: int = 1) -> None:
     """Prepare and run a task on a sandbox that stays open."""
 
     def accepted(request_id: str) -> None:
@@ -142,7 +142,7 @@ async def watch(provider: Sandbox, wanted: Task, seen: Seen) -> None:
 
     prepared, _ = provider.prepare(wanted)
     deadline = asyncio.get_running_loop().time() + 60
-    async for event in provider.run(prepared, Call(deadline, Silence(), accepted)):
+    async for event in provider.run(prepared, Call(deadline, Silence(), accepted, number=number)):
         seen.events.append(event)
         seen.news.set()
 

@@ -278,6 +278,8 @@ async def test_accepted_is_told_once_before_any_event() -> None:
         ({"fail_index": [1.5]}, "list"),
         ({"fail_index": [True]}, "list"),
         ({"fail_index": [-1]}, "list"),
+        ({"fail_attempts": -1}, "from 0 to 16"),
+        ({"fail_attempts": 17}, "from 0 to 16"),
         ({"fail_after_previews": -1}, "from 0 to 16"),
         ({"fail_after_images": "1"}, "from 0 to 16"),
         ({"retry_after": "soon"}, "seconds"),
@@ -314,6 +316,38 @@ def test_all_wrong_params_are_told_at_once() -> None:
         sandbox().prepare(task(params={"colour": "red", "delay": 2, "stall": 3}))
 
     assert {"params.box.colour", "params.box.stall"} == {violation.field for violation in caught.value.violations}
+
+
+@pytest.mark.parametrize(("attempts", "fails"), [(0, []), (1, [1]), (2, [1, 2])])
+@pytest.mark.parametrize("params", [{"fail": "RATE_LIMITED"}, {"fail_index": [0]}])
+async def test_a_failure_in_the_first_attempts(params: dict[str, Any], attempts: int, fails: list[int]) -> None:
+    """Those that were asked for, and not one more; then the picture comes."""
+    failed = []
+    for number in (1, 2, 3):
+        seen = Seen()
+        try:
+            await run(task(params=params | {"fail_attempts": attempts}), seen, number)
+        except ImageError:
+            failed.append(number)
+        assert len(seen.of(Complete)) == (number not in failed)
+
+    assert failed == fails
+
+
+async def test_a_stall_in_the_first_attempt() -> None:
+    """The second is not held up."""
+    seen = await run(task("stall", params={"fail_attempts": 1}), number=2)
+
+    assert len(seen.images) == 1
+
+
+async def test_a_flaky_model_fails_once() -> None:
+    """At no cost, so that it is asked again by itself."""
+    error = await _failing("flaky")
+    again = await run(task("flaky"), number=2)
+
+    assert (error.reason, error.billed) == (Reason.PROVIDER_UNAVAILABLE, Billed.NO)
+    assert len(again.images) == 1
 
 
 async def test_params_come_on_top_of_the_models_own() -> None:
