@@ -73,7 +73,8 @@ async def test_cut_before_the_request_arrives_nothing_is_bought() -> None:
         await broken(asyncio.ensure_future(made.images.Generate(WISH)))
         assert made.provider.tasks == []
         made.relay.accept()
-        result = await made.images.Generate(WISH, wait_for_ready=True)
+        async with connected(made.relay.address) as images:
+            result = await images.Generate(WISH)
 
     assert result.images[0].image.data == PICTURE
     assert len(made.provider.tasks) == 1
@@ -89,7 +90,8 @@ async def test_cut_while_it_is_made_it_is_made_to_the_end(streaming: bool) -> No
         made.relay.cut()
         await broken(call)
         made.go_on.set()
-        result = await made.images.Generate(WISH, wait_for_ready=True)
+        async with connected(made.relay.address) as images:
+            result = await images.Generate(WISH)
 
     assert result.images[0].image.data == PICTURE
     assert len(made.provider.tasks) == 1
@@ -122,8 +124,8 @@ async def test_cut_in_the_middle_of_the_bytes_the_rest_is_resumed(size: int) -> 
         await broken(call)
         assert before.images == {}
         last = before.events[-1].sequence if before.events else 1
-        rest = made.images.Resume(resume(last, request_id="wish-1"), wait_for_ready=True)
-        seen = await watch(joined(before.events, rest))
+        async with connected(made.relay.address) as images:
+            seen = await watch(joined(before.events, images.Resume(resume(last, request_id="wish-1"))))
 
     assert seen.images == {0: PICTURE}
     assert seen.kinds == ["complete", "result"]

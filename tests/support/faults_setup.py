@@ -54,7 +54,6 @@ async def own_channel(address: str, *, service_config: dict[str, Any] | None = N
     options: list[tuple[str, object]] = [
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
     ]
     if service_config:
         options += [("grpc.service_config", json.dumps(service_config)), ("grpc.enable_retries", 1)]

@@ -11,6 +11,7 @@ from imagegen_server.generation.prices import Price
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.client import HttpClient, HttpSettings
+from imagegen_server.http.guarded_fetch import FetchSettings
 from imagegen_server.providers.openai import PROVIDER, OpenAISettings
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
@@ -50,12 +51,13 @@ async def openai_workshop(
     engine: Literal["aiohttp", "httpx"] = "aiohttp",
     timeout: float = 600.0,  # noqa: ASYNC109 - the provider's own
     prices: Mapping[str, Price] | None = None,
+    fetch: FetchSettings | None = None,
 ) -> AsyncIterator[OpenAIWorkshop]:
     """Run a fake and an engine in front of it until the block ends. Nothing is sent twice."""
     async with fake_openai() as fake:
         entry = openai_entry(fake.base_url, settings=settings, engine=engine, timeout=timeout)
         once = UpstreamSettings((ProviderKey(Secret(key)),), retry=RetrySettings("none"))
-        built = workshop_of(entry, prices=prices, upstreams={entry.name: once})
+        built = workshop_of(entry, prices=prices, upstreams={entry.name: once}, fetch=fetch)
         try:
             yield OpenAIWorkshop(built, fake)
         finally:

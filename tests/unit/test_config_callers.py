@@ -112,10 +112,12 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Missing, a folder, no TOML, no text."""
+    """Missing, a folder, no TOML, no text, too deep, or with a number that Python does not read."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "torn").write_text("[callers.a\n")
-    for name in ("missing", ".", "torn", "binary"):
+    (tmp_path / "deep").write_text("a = " + "[" * 10_000)
+    (tmp_path / "long").write_text("a = " + "9" * 5_000)
+    for name in ("missing", ".", "torn", "binary", "deep", "long"):
         with pytest.raises(ConfigError) as caught:
             TokensTable(file=tmp_path / name).read()
         assert str(caught.value).startswith(f"server.tokens.file: {tmp_path / name} ")

@@ -63,7 +63,7 @@ class TokensTable(Table):
             raise _wrong(explain(problem).splitlines()) from None
         except OSError as problem:
             raise _wrong([f"{self.file} cannot be read: {problem.strerror}"]) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        except (ValueError, RecursionError) as problem:  # tomllib lets through what its parts raise
             raise _wrong([f"{self.file} is no TOML: {problem}"]) from None
         if wrong := [*_wrong_names(given.callers), *_shared(given.callers)]:
             raise _wrong(wrong)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from imagegen_server.domain.errors import Failure, ImageError, Reason
+from imagegen_server.domain.errors import Billed, Failure, ImageError, Reason
 from imagegen_server.domain.events import (
     Complete,
     Failed,
@@ -55,6 +55,10 @@ class Arrivals:
         self.images: list[GeneratedImage] = []
         self.failures: list[Failure] = []
         self.report = Report()
+        self.billed_before = Billed.NO
+        """The worst that is told of the attempts before the one that runs."""
+        self.worst: ImageError | None = None
+        """Of those that failed, the one that may have cost most, without what was spent before."""
 
     @property
     def complete(self) -> bool:
@@ -64,6 +68,11 @@ class Arrivals:
     def close(self) -> None:
         """Take nothing more in."""
         self._closed = True
+
+    def billed_in_all(self, error: ImageError) -> ImageError:
+        """Correct what an error says of the bill: a free refusal does not make the attempts before it free."""
+        before = self.billed_before
+        return error.with_billed(before) if before.value > error.billed.value else error
 
     def fail_rest(self, error: ImageError) -> None:
         """Let every image fail that has not come."""
@@ -102,6 +111,8 @@ class Arrivals:
         if isinstance(event, Complete):
             # Whatever the middleware does, the picture is there and paid for.
             record.deliver()
+        elif isinstance(event, Preview):
+            record.accept()
         for changed in await middleware.event(self._run.context, _moved(event, self._first_index)):
             await self._keep(_moved(changed, -self._first_index), record)
 
@@ -181,8 +192,10 @@ class Arrivals:
         self.shown = True
         self._outstanding.discard(index)
         self._generation.ticket.add(-estimate_image_bytes(self._task))
+        if self.worst is None or error.billed.value > self.worst.billed.value:
+            self.worst = error
         named = {"provider": self._candidate.entry.name, "model": self._candidate.model} | error.metadata
-        failure = Failure(self._first_index + index, error.with_metadata(named))
+        failure = Failure(self._first_index + index, self.billed_in_all(error).with_metadata(named))
         self.failures.append(failure)
         self._generation.log.append(ImageFailed(failure))
 

@@ -168,6 +168,9 @@ class Batch:
         timeout = self._entry.timeout
         record = self._record = AttemptRecord(self._entry.name, self._candidate.model)
         self.forget_report()
+        self._arrivals.billed_before = Billed(
+            max((attempt.billed.value for attempt in self.attempts), default=Billed.NO.value)
+        )
         error: ImageError | None = None
         limit = asyncio.timeout(timeout)
         overdue = asyncio.get_running_loop().call_later(timeout + SETTLE_SECONDS, self._is_overdue)
@@ -194,7 +197,7 @@ class Batch:
     def _close(self, record: AttemptRecord, error: ImageError | None) -> None:
         """Keep the report of an attempt that is over."""
         self._record = None
-        failed_one_by_one = self.failures[0].error if self.failures and not self.images else None
+        failed_one_by_one = None if self.images else self._arrivals.worst
         attempt = record.end(error or failed_one_by_one)
         self.attempts.append(attempt)
         if attempt.reason is None:
@@ -248,6 +251,8 @@ class Batch:
             self.error = error
         if self._record is not None:
             self._close(self._record, self.error)
+        if self.error is not None:
+            self.error = self._arrivals.billed_in_all(self.error)
         self._arrivals.close()
         if self._last_resort or self.shown:
             self.settle()

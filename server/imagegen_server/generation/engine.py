@@ -59,6 +59,7 @@ class Engine:
         """By caller and request_id: set when the one that is being opened runs, or does not come."""
         self._runs: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._stopped = False
 
     async def open(
         self,
@@ -80,9 +81,14 @@ class Engine:
         if not terms.request_id or violations:
             return await self._new(self._ids.new("gen"), order)
         key = (caller.name, terms.request_id)
-        marks = await fingerprints(wish, caller.name, self._store)
-        while (other := self._opening.get(key)) is not None:
-            await other.wait()
+        ticket = self._admission.admit(wish.input_bytes)
+        try:
+            marks = await fingerprints(wish, caller.name, self._store)
+            while (other := self._opening.get(key)) is not None:
+                await other.wait()
+        finally:
+            # Whoever opens or joins counts again, before anything else can.
+            ticket.release()
         opening = self._opening[key] = asyncio.Event()
         claimed = False
         try:
@@ -95,7 +101,7 @@ class Engine:
             await self._decided(key, opening, free=claimed)
             raise
         await self._decided(key, opening)
-        return await self._join(taken, marks, caller, terms)
+        return await self._join(taken, marks, order)
 
     def launch(self, generation: Generation) -> None:
         """Start spending. The generation runs by itself from here on; one that runs already is left alone."""
@@ -110,6 +116,8 @@ class Engine:
         task.add_done_callback(self._runs.discard)
         if opening is not None:
             opening.set()
+        if self._stopped:
+            generation.stop(_stopping())
 
     async def resume(
         self, caller: Caller, terms: Terms, *, generation_id: str = "", request_id: str = "", after: int = 0
@@ -200,9 +208,10 @@ class Engine:
                 # Three counters in three rooms, looked at only while stopping, are not worth three events.
                 while self._runs or self._admission.calls or self._store.undelivered:  # noqa: ASYNC110
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        self._stopped = True
         stopped = self._generations.running
         for generation in stopped:
-            generation.stop(ImageError(Reason.CANCELLED, "the server is stopping and could not wait any longer"))
+            generation.stop(_stopping())
         if stopped:
             _logger.warning("generations stopped", count=len(stopped), ids=[generation.id for generation in stopped])
         if self._runs:
@@ -234,9 +243,11 @@ class Engine:
         opening = self._opening.get(key) if order.terms.request_id else None
 
         async def give_up() -> None:
-            await self._opener.discard(generation)
-            if opening is not None:
-                await self._decided(key, opening, free=True)
+            try:
+                await self._opener.discard(generation)
+            finally:
+                if opening is not None:
+                    await self._decided(key, opening, free=True)
 
         reading = Reading(generation, _answer_by(order.terms.deadline), give_up=give_up)
         if self._draining:
@@ -248,12 +259,15 @@ class Engine:
         """Let those go on who wait for what becomes of a request_id. Only the first call for an opening counts."""
         if self._opening.get(key) is not opening:
             return
-        if free:
-            await self._store.free(*key)
-        del self._opening[key]
-        opening.set()
+        try:
+            if free:
+                await self._store.free(*key)
+        finally:
+            del self._opening[key]
+            opening.set()
 
-    async def _join(self, taken: RequestRecord, marks: frozenset[str], caller: Caller, terms: Terms) -> Reading:
+    async def _join(self, taken: RequestRecord, marks: frozenset[str], order: Order) -> Reading:
+        caller, terms = order.caller, order.terms
         if not taken.fingerprints & marks:
             raise ImageError(
                 Reason.REQUEST_ID_REUSED,
@@ -263,7 +277,8 @@ class Engine:
         generation = self._known(taken, caller.name, terms.request_id)
         if terms.detached:
             generation.detach()
-        return await self._read(generation, caller, terms, after=0)
+        # The bytes of its inputs stay in memory as long as its call does.
+        return await self._read(generation, caller, terms, after=0, size=order.wish.input_bytes)
 
     def _known(self, taken: RequestRecord, caller: str, request_id: str) -> Generation:
         """Find the generation that a request_id stands for.
@@ -295,9 +310,9 @@ class Engine:
             metadata={"request_id": request_id},
         )
 
-    async def _read(self, generation: Generation, caller: Caller, terms: Terms, after: int) -> Reading:
-        """Read along with whoever else does."""
-        ticket = self._admission.admit(0)
+    async def _read(self, generation: Generation, caller: Caller, terms: Terms, after: int, size: int = 0) -> Reading:
+        """Read along with whoever else does. `size` bytes are held by the call itself."""
+        ticket = self._admission.admit(size)
         try:
             release_caller = self._limits.admit(caller, 0)
         except ImageError:
@@ -323,9 +338,10 @@ class Engine:
             try:
                 _, images[image_id] = await self._store.get(generation.caller, image_id)
             except ImageError as error:
-                if error.reason is Reason.IMAGE_NOT_FOUND:
-                    raise _expired(generation.id, generation.request_id) from None
-                raise
+                if error.reason is not Reason.IMAGE_NOT_FOUND:
+                    raise
+        if len(images) < len(image_ids):
+            raise _expired(generation.id, generation.request_id, some_left=bool(images))
         size = sum(len(data) for data in images.values())
         if generation.ticket.released:
             generation.ticket = self._admission.admit(size)
@@ -346,14 +362,20 @@ class Engine:
         self._generations.ended(generation)
 
 
+def _stopping() -> ImageError:
+    return ImageError(Reason.CANCELLED, "the server is stopping and could not wait any longer")
+
+
 def _answer_by(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - ANSWER_SECONDS
 
 
-def _expired(generation_id: str, request_id: str) -> ImageError:
+def _expired(generation_id: str, request_id: str, *, some_left: bool = False) -> ImageError:
+    whole = "this was served before, and its images are gone by now; use a new request_id to buy it again"
+    part = "some of its images are gone by now; ask again with delivery by reference, and read the others by their ids"
     return ImageError(
         Reason.RESULT_EXPIRED,
-        "this was served before, and its images are gone by now; use a new request_id to buy it again",
+        part if some_left else whole,
         metadata={"generation_id": generation_id, "request_id": request_id},
     )
 

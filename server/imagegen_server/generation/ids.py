@@ -6,11 +6,7 @@ from base64 import b32encode
 
 from imagegen_server.domain.errors import ImageError, Reason
 
-_SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[a-z2-7]+")
-
-
-def _random_text(size: int) -> str:
-    return b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()
+_SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[0-9a-z]+")
 
 
 class Ids:
@@ -18,11 +14,11 @@ class Ids:
 
     def __init__(self) -> None:
         """Choose this process's tag."""
-        self._tag = _random_text(5)
+        self._tag = b32encode(secrets.token_bytes(5)).decode().lower()
 
     def new(self, kind: str) -> str:
         """Make an id: `kind` is "gen", "img" or "req"."""
-        return f"{kind}_{self._tag}_{_random_text(16)}"
+        return f"{kind}_{self._tag}_{secrets.token_hex(16)}"
 
     def check(self, given: str, unknown: Reason) -> None:
         """See that an id could have been made here.

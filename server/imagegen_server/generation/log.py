@@ -110,7 +110,9 @@ class Log:
         self._newest_opening.clear()
         self._on_preview_dropped = _nobody_counts
         self._entries = [
-            replace(entry, event=replace(entry.event, data=b"")) if isinstance(entry.event, ImageFinished) else entry
+            Entry(entry.first, entry.last, entry.time, ImageFinished(entry.event.generated, b""))
+            if isinstance(entry.event, ImageFinished)
+            else entry
             for entry in self._entries
             if not isinstance(entry.event, Progress | PreviewShown)
         ]

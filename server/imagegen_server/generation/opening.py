@@ -93,8 +93,10 @@ class Opener:
             wrong = list(order.violations)
             context.request = await self._inputs.resolve(wish, caller.name, held.ticket, wrong)
             if not wrong:
-                await self._begin_middleware(context, held.ticket, wrong)
+                before = context.request
+                await self._tools.middleware.start(context)
                 started = True
+                await self._take_changed(context, before, held.ticket, wrong)
             plan = await self._planner.plan(context.request, wrong, order.warnings, caller)
             context.model, context.provider = plan.first.model, plan.first.entry.name
             reservation = await self._admit(plan, caller, terms, held)
@@ -115,10 +117,8 @@ class Opener:
         generation.release_caller()
         await self._tools.middleware.refuse(work.context, _left(), aborted=True)
 
-    async def _begin_middleware(self, context: Context, ticket: Ticket, wrong: list[Violation]) -> None:
-        """Let the middleware see the request; what it puts in its place is counted and fetched alike."""
-        before = context.request
-        await self._tools.middleware.start(context)
+    async def _take_changed(self, context: Context, before: Wish, ticket: Ticket, wrong: list[Violation]) -> None:
+        """Count and fetch alike what the middleware has put in the place of the request."""
         if context.request is not before:
             ticket.add(context.request.input_bytes - before.input_bytes)
             context.request = await self._inputs.resolve(context.request, context.caller, ticket, wrong)
@@ -135,15 +135,17 @@ class Opener:
 
     async def _admit(self, plan: Plan, caller: Caller, terms: Terms, held: "_Held") -> Reservation:
         """Count what the plan will take, before anything is spent."""
-        image_bytes = max(estimate_image_bytes(candidate.task) for candidate in plan.candidates)
-        count = plan.first.task.count
-        _require_time(terms.deadline, plan.first.model)
+        tasks = [candidate.task for candidate in plan.candidates]
+        image_bytes = max(estimate_image_bytes(task) * task.count for task in tasks)
+        count = max(task.count for task in tasks)
+        deadline = None if terms.detached else terms.deadline
+        _require_time(deadline, plan.first.model)
         self._require_a_queue(plan)
-        held.ticket.grow(image_bytes * count)
-        reservation = await self._tools.store.reserve(image_bytes * count)
+        held.ticket.grow(image_bytes)
+        reservation = await self._tools.store.reserve(image_bytes)
         try:
             # Whatever came before may have waited for its turn.
-            _require_time(terms.deadline, plan.first.model)
+            _require_time(deadline, plan.first.model)
             # Last, because images asked for count for a minute even if the call is refused.
             held.release_caller = self._limits.admit(caller, count)
         except ImageError:

@@ -30,7 +30,7 @@ class AllowList:
             try:
                 self._add(entry)
             except ValueError as wrong:
-                raise ValueError(f"{entry!r}: {wrong}") from None
+                raise ValueError(f"{entry.rpartition('@')[2]!r}: {wrong}") from None  # a password may be before it
 
     def allows(self, host: Host, port: int, address: Address) -> bool:
         """Tell whether `address`, to which `host` leads, is allowed on this port."""
@@ -44,6 +44,8 @@ class AllowList:
         )
 
     def _add(self, entry: str) -> None:
+        if "@" in entry:
+            raise ValueError("has no user or password")
         if "/" in entry:
             self._networks.append((ip_network(entry), None))
             return

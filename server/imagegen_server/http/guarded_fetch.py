@@ -24,6 +24,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110, 15.4
 _MOST_ADDRESSES = 3
 """Of each kind, IPv4 and IPv6. More would let a name server make this machine knock at many doors."""
 _LOOKUPS = 16
+"""At a time: for callers, and as many for results."""
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
 """From a name to its addresses as text, in the order in which to try them. Raises OSError."""
@@ -75,9 +76,10 @@ class GuardedFetcher:
         """Open nothing. `resolver` stands in for that of the system."""
         self._allow = AllowList(settings.allow)
         self._max_seconds = settings.max_seconds
-        # Names under a caller's control may take long. Those of providers must not wait for them.
+        # Names under a caller's control may take long. Those of results, which are paid for, must not wait for them.
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="imagegen-dns")
-        self._resolver = resolver or self._look_up
+        self._own_lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="imagegen-dns-own")
+        self._resolver = resolver
         self._context: ssl.SSLContext | None = None
         self._closed = False
 
@@ -102,7 +104,8 @@ class GuardedFetcher:
     async def close(self) -> None:
         """Fetch nothing more. What is being fetched goes on, but follows no more redirects."""
         self._closed = True
-        self._lookups.shutdown(wait=False)
+        for lookups in (self._lookups, self._own_lookups):
+            lookups.shutdown(wait=False)
 
     async def _follow(self, first: Target, own: _Origin | None, max_bytes: int) -> bytes:
         target = first
@@ -125,7 +128,7 @@ class GuardedFetcher:
             addresses: tuple[Address, ...] = (target.host,)
         else:
             try:
-                found = await self._resolver(target.host)
+                found = await self._look_up(target.host, own)
             except OSError as error:
                 raise NotFetched(network_failure(_no_connection(error), target.name).message) from None
             addresses = tuple(dict.fromkeys(plain(ip_address(text)) for text in found))
@@ -166,9 +169,12 @@ class GuardedFetcher:
             self._context.set_alpn_protocols(["http/1.1"])
         return self._context
 
-    async def _look_up(self, name: str) -> Sequence[str]:
+    async def _look_up(self, name: str, own: _Origin | None) -> Sequence[str]:
+        if self._resolver is not None:
+            return await self._resolver(name)
         found = await asyncio.get_running_loop().run_in_executor(
-            self._lookups, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+            self._lookups if own is None else self._own_lookups,
+            lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM),
         )
         return [str(address[0]) for *_, address in found]
 

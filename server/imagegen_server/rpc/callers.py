@@ -88,10 +88,11 @@ class Authenticator:
 def certificate_names(peer: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Read the names in a client's certificate: its URIs, then its DNS names; the common name if there are neither.
 
-    `peer` is what the transport knows of the client. What has a colon is taken as a URI only, so that no other kind of
-    name can pass for one. Source: RFC 9525, which has the common name obsolete beside the others.
+    `peer` is what the transport knows of the client. What has a colon is taken as a URI only, and a URI only if it has
+    one, so that no kind of name can pass for another. Source: RFC 9525, which has the common name obsolete beside the
+    others.
     """
-    uris = _texts(peer, "peer_uri")
+    uris = [name for name in _texts(peer, "peer_uri") if ":" in name]
     hosts = [name for name in _texts(peer, "peer_dns") if ":" not in name]
     return [*uris, *hosts] or [name for name in _texts(peer, "x509_common_name") if ":" not in name]
 

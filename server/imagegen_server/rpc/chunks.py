@@ -82,6 +82,8 @@ async def stream_events(
             progress = progress_message(generation.last_progress, time.monotonic() - generation.start_time)
             yield Event(sequence=entry.sequence, progress=progress)
             continue
+        if isinstance(entry.event, Broken):
+            engine.told(generation.id)
         opening = _opening(generation, entry)
         if entry.first > after or entry.terminal:
             yield opening

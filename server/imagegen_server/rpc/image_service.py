@@ -252,7 +252,7 @@ def _check_handle(request: _Handle) -> None:
         raise _invalid("generation_id", "is required, or request_id")
     if problem := why_no_request_id(request.request_id):
         raise _invalid("request_id", problem)
-    note(generation_id=request.generation_id or None, request_id=request.request_id or None)
+    note(**{name: id_ for name in ("generation_id", "request_id") if (id_ := getattr(request, name))})
 
 
 def _note_outcome(generation: Generation) -> None:

@@ -24,6 +24,8 @@ class GenerationLogSettings:
 class GenerationLog(Middleware):
     """Writes the line "generation" when a generation ends or is refused: no prompt, param, key or image byte."""
 
+    never_waits = True
+
     async def on_end(self, context: Context) -> None:
         """Tell of the images."""
         _write(context, context.response, None)

@@ -41,11 +41,13 @@ def answers(key: str) -> list[Answer]:
     page = f"<html>{key} {PROMPT}</html>".encode()
     html = {"content-type": "text/html"}
     shown = {"data": [{"url": f"https://x/?{key}", "b64_json": f"{key} {PROMPT}"}]}
+    elsewhere = {"data": [{"url": f"http://10.0.0.1/{key}?Ermintrude&{key}"}]}
+    nowhere = {"data": [{"url": f"{key}://{PROMPT}"}]}
     return [
         *(json_answer(status, echo(key)) for status in (400, 401, 404, 429, 500)),
         json_answer(200, echo(key)),
         json_answer(400, {"error": f"{key} {PROMPT}"}),
-        json_answer(200, shown),
+        *(json_answer(200, body) for body in (shown, elsewhere, nowhere)),
         Answer(502, html, [page]),
         Answer(200, html, [page]),
         event(echo(key)),

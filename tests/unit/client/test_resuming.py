@@ -208,6 +208,27 @@ async def test_what_the_server_says_is_final(server: FakeServer, client: AsyncCl
     assert 1 <= resumes <= 4
 
 
+async def test_a_busy_server_is_asked_to_resume_again(server: FakeServer, client: AsyncClient) -> None:
+    """It has no place for a reader at the moment: that says nothing of the generation, which goes on."""
+    log = FakeLog(server, long_log(), [3])
+    read_on, refused = log._resume, 0
+
+    async def refuse_twice(request: Any, context: Context) -> AsyncIterator[Event]:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            trailer = status_trailer(code, "full", error_info("SERVER_BUSY", billed="no"))
+            await context.abort(code, "full", (trailer,))
+        async for event in read_on(request, context):
+            yield event
+
+    server.resume = refuse_twice
+    made = await client.generate(MODEL, "a cat", resumable=True)
+
+    assert (len(made.images), log.purchases, refused) == (2, 1, 2)
+
+
 async def test_a_line_that_stays_broken_is_an_error(server: FakeServer, client: AsyncClient) -> None:
     """After a few tries in vain it ends, with the ids by which it can be resumed; it is not stopped."""
     FakeLog(server, long_log(), [3, *[0] * 100], broken(grpc.StatusCode.INTERNAL))

@@ -249,3 +249,24 @@ async def test_a_drain_stops_what_does_not_end() -> None:
     assert isinstance(last, Broken)
     assert last.error.reason is Reason.CANCELLED
     assert shop.in_hand == (0, 0, 0)
+
+
+async def test_a_result_of_which_a_part_is_gone_tells_how_to_get_the_rest() -> None:
+    """Nobody is sent to buy again what is still there: by reference its id is told, and it can be read."""
+    shop = workshop(yielding(Complete(0, noisy_png(100, 100)), Complete(1, noisy_png(100, 100))))
+    events = await shop.run(drawing(count=2), request_id="mine")
+    gone, there = (event.generated.image.image_id for event in events if isinstance(event, ImageFinished))
+    shop.store._drop(gone)
+
+    with pytest.raises(ImageError) as caught:
+        await shop.open(drawing(count=2), request_id="mine")
+    async with shop.opened(drawing(count=2), request_id="mine", with_bytes=False):
+        await shop.engine.image(CALLER, there)
+    shop.store._drop(there)
+    with pytest.raises(ImageError) as later:
+        await shop.open(drawing(count=2), request_id="mine")
+
+    assert caught.value.reason is later.value.reason is Reason.RESULT_EXPIRED
+    assert "by reference" in caught.value.message
+    assert "buy it again" in later.value.message
+    assert shop.in_hand == (0, 0, 0)

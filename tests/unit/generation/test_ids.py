@@ -26,12 +26,12 @@ def test_an_id_names_its_kind_and_its_process() -> None:
 
 
 def test_the_secret_of_an_id_has_128_bits() -> None:
-    """26 letters of an alphabet of 32 hold 128 bits, and no two ids are the same."""
+    """32 hex digits hold 128 bits, and no two ids are the same."""
     ids = Ids()
     secrets = [ids.new("img").split("_")[2] for _ in range(1000)]
 
-    assert {len(secret) for secret in secrets} == {26}
-    assert set("".join(secrets)) == set("abcdefghijklmnopqrstuvwxyz234567")
+    assert {len(secret) for secret in secrets} == {32}
+    assert set("".join(secrets)) == set("0123456789abcdef")
     assert len(set(secrets)) == 1000
 
 

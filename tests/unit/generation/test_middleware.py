@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+import structlog
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Finished, Progress
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation
 from imagegen_server.generation.middleware import Chain, Context, Middleware
 
+from tests.support.generation import workshop
 from tests.support.middleware import Notes, Noting, broken, context_of, finished, generated, wish
 
 
@@ -299,3 +301,26 @@ def test_a_hook_that_cannot_be_awaited_is_refused_at_once(kind: str) -> None:
 def test_a_context_shows_no_prompt() -> None:
     """Whoever logs it logs neither prompt nor bytes."""
     assert "boat" not in repr(context_of(response=finished().result, failure=broken(), state={"prompt": "a boat"}))
+
+
+async def test_a_hook_that_never_waits_needs_no_task() -> None:
+    """It runs in the caller's own task; one that waits after all is logged and closed."""
+    ran_in: list[asyncio.Task[Any] | None] = []
+
+    class Quick(Middleware):
+        never_waits = True
+
+        async def on_end(self, context: Context) -> None:
+            ran_in.append(asyncio.current_task())
+
+        async def on_stream_end(self, context: Context) -> None:
+            await asyncio.sleep(0)
+
+    with structlog.testing.capture_logs() as lines:
+        result = await workshop(middleware=[Quick("quick")]).result()
+
+    assert result.images
+    assert len(ran_in) == 1
+    assert [(line["hook"], line["problem"]) for line in lines if line["event"] == "middleware fault"] == [
+        ("on_stream_end", "waits, although it says that it never does")
+    ]

@@ -75,10 +75,18 @@ def test_an_empty_list_allows_nothing() -> None:
 @pytest.mark.parametrize(
     "entry",
     ["", " ", "*", "*.", "*.*", "a.*.example", "http://cdn.internal", "cdn.internal/", "cdn.internal:0",
-     "cdn.internal:99999", "cdn.internal:", "user@cdn.internal", "10.1.2.3/16", "10.1.0.0/33", "10.1", "*.10.1.2.3",
+     "cdn.internal:99999", "cdn.internal:", "10.1.2.3/16", "10.1.0.0/33", "10.1", "*.10.1.2.3",
      "*.[::1]", "[::1", "::1%eth0", "fd00::1::2", "a b", "0x7f.1"],
 )  # fmt: skip
 def test_a_wrong_entry_is_refused_and_named(entry: str) -> None:
     """What is neither a host, an address nor a network, or a network with bits that do not count."""
     with pytest.raises(ValueError, match=f"^{re.escape(repr(entry))}: "):
         AllowList(["cdn.internal", entry])
+
+
+@pytest.mark.parametrize("entry", ["https://user:secret@cdn.internal/a@b", "secret@cdn.internal", "secret@10.1.0.0/16"])
+def test_a_password_in_an_entry_is_not_repeated(entry: str) -> None:
+    """Somebody has written a whole URL; the refusal goes into logs."""
+    with pytest.raises(ValueError, match="has no user or password") as caught:
+        AllowList([entry])
+    assert "secret" not in str(caught.value)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +72,31 @@ async def test_the_resolver_of_the_system_is_asked() -> None:
     """Without another one. localhost needs no network."""
     async with HttpServer(show) as server, fetcher("127.0.0.1", "::1", resolver=None) as fetching:
         assert await fetching.fetch(f"http://localhost:{server.port}/", max_bytes=len(PICTURE)) == PICTURE
+
+
+async def test_results_do_not_wait_for_the_names_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many look-ups a caller keeps busy, a result, which is paid for, is still fetched."""
+    answered = threading.Event()
+
+    def look_up(name: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        if name == "slow.example":
+            answered.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with HttpServer(show) as server, fetcher(HERE, resolver=None) as fetching:
+        base = f"http://vendor.example:{server.port}"
+        waiting = [asyncio.create_task(fetching.fetch("http://slow.example/", max_bytes=1)) for _ in range(40)]
+        await asyncio.sleep(0)  # now all have asked
+        try:
+            result = await fetching.fetch(f"{base}/result", max_bytes=len(PICTURE), allow_origin=f"{base}/v1")
+        finally:
+            answered.set()
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert result == PICTURE
 
 
 async def test_another_address_of_a_name_is_tried() -> None:

@@ -142,6 +142,23 @@ async def test_a_redirect_inside_is_refused(host: str) -> None:
     assert "secret" not in why
 
 
+@pytest.mark.parametrize(("port", "refused"), [(1, True), (0, False)], ids=["inside", "not-there"])
+async def test_what_is_refused_is_told_from_what_is_not_there(port: int, *, refused: bool) -> None:
+    """Only the latter may be there at the next try. The same of what a redirect leads to."""
+
+    async def gone(exchange: Exchange) -> None:
+        await exchange.answer(b"", "404 Not Found")
+
+    async with HttpServer(gone) as server, HttpServer() as first:
+        url = f"http://127.0.0.1:{port or server.port}/"
+        first.script = redirect(url)
+        async with fetcher(f"127.0.0.1:{first.port}", f"127.0.0.1:{server.port}") as fetching:
+            for start in (url, first.url):
+                with pytest.raises(NotFetched) as caught:
+                    await fetch(fetching, start)
+                assert caught.value.refused is refused
+
+
 async def test_a_name_that_changes_between_hops_is_checked_again() -> None:
     """The second answer is another one: refused before a connection."""
     names = Names({"evil.example": [["127.0.0.1"], ["127.0.0.2"]]})

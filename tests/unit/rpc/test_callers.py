@@ -112,6 +112,12 @@ def test_no_other_kind_of_name_passes_for_a_uri() -> None:
         assert "no name" in stranger(EVERYBODY, peer={kind: [b"spiffe://house/billing"]})
 
 
+def test_a_uri_does_not_pass_for_a_host() -> None:
+    """OpenSSL takes any text for a URI; one without a scheme is none, and would look like a DNS name."""
+    assert "no name" in stranger(peer={"peer_uri": [b"batch.internal"]})
+    assert identified(peer={"peer_uri": [b"evil"], "peer_dns": [b"batch.internal"]}) is BATCH
+
+
 @pytest.mark.parametrize("peer", [{}, {"x509_common_name": [b""]}, {"peer_dns": [b"\n"]}, {"peer_ip": [b"10.0.0.1"]}])
 def test_a_certificate_without_a_name_names_nobody(peer: Mapping[str, Sequence[bytes]]) -> None:
     """Not even where every certificate is let in."""

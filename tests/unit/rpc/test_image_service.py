@@ -13,6 +13,7 @@ from imagegen_server.domain.result import WarningReason
 from imagegen_server.generation.generation import BrokenGeneration
 from imagegen_server.generation.log import CHUNK_BYTES
 from imagegen_server.generation.uploads import Uploads
+from imagegen_server.rpc import image_service
 from imagegen_server.rpc.image_service import DeliverySettings, ImageService
 
 from tests.support.calls import as_event, edit, generate, watch
@@ -219,6 +220,29 @@ async def test_a_failed_generation_is_an_error() -> None:
         assert caught.value.error.reason is Reason.PROVIDER_ERROR
         assert len(caught.value.failure.attempts) == 1
     assert shop.in_hand == (0, 0, 0)
+
+
+async def test_who_hears_of_a_failure_has_read_to_the_end() -> None:
+    """A failure that a stream has told may be forgotten when too many are kept, like a result that was read."""
+    shop = workshop(yielding(ImageError(Reason.PROVIDER_ERROR, "it broke")))
+
+    with pytest.raises(BrokenGeneration) as caught:
+        await watch(service(shop).StreamGenerate(generate(requestId="mine"), cast("Any", FakeContext())))
+
+    assert shop.generations.find(ANONYMOUS.name, caught.value.failure.generation_id).told
+
+
+@pytest.mark.parametrize("given", ["generation_id", "request_id"])
+async def test_an_id_that_was_not_given_is_not_told(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """What the log and the error say of the ids is what the caller said."""
+    facts: dict[str, object] = {}
+    monkeypatch.setattr(image_service, "note", facts.update)
+    request = image_service_pb2.CancelRequest(**{given: "nonsense"})
+
+    with pytest.raises(ImageError):
+        await service(workshop()).Cancel(request, cast("Any", FakeContext()))
+
+    assert facts == {given: "nonsense"}
 
 
 async def read(shop: Workshop, image_id: str, offset: int = 0) -> list[image_service_pb2.ReadImageResponse]:

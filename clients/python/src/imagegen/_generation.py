@@ -105,7 +105,9 @@ class Generation:
 
     async def _again(self, error: ImageGenError) -> bool:
         """Begin anew where the stream broke with `error`; False if that is not to be."""
-        if self._ended or self._left.is_set() or not self._lifetime.resumable or not _is_break(error):
+        # A server that is busy has no place for another reader right now; the generation goes on all the same.
+        busy = self._resuming and error.reason == Reason.SERVER_BUSY
+        if self._ended or self._left.is_set() or not self._lifetime.resumable or not (busy or _is_break(error)):
             return False
         delay = self._backoff.next_delay()
         if delay is None:
