@@ -96,6 +96,7 @@ class Engine:
             taken = await self._store.claim(*key, RequestRecord(id_, marks))
             claimed = taken is None
             if taken is None:
+                self._require_id_of_the_caller(*key)
                 return await self._new(id_, order)
         except BaseException:
             await self._decided(key, opening, free=claimed)
@@ -234,6 +235,20 @@ class Engine:
     def detached(self) -> int:
         """Generations that run although nobody reads them."""
         return sum(not generation.readers for generation in self._generations.running)
+
+    def _require_id_of_the_caller(self, caller: str, request_id: str) -> None:
+        """See that nobody buys again by an id that was made here: what it stood for is not remembered like a claim.
+
+        :raises ImageError: REQUEST_ID_REUSED
+        """
+        if not self._ids.made(request_id):
+            return
+        known = self._generations.find_request(caller, request_id)
+        raise ImageError(
+            Reason.REQUEST_ID_REUSED,
+            "the server made this request_id for an earlier call: Resume reads it; to buy anew take an id of your own",
+            metadata={"request_id": request_id} | ({"generation_id": known.id} if known else {}),
+        )
 
     async def _new(self, generation_id: str, order: Order) -> Reading:
         self.require_serving()

@@ -39,3 +39,8 @@ class Ids:
                 Reason.WRONG_INSTANCE,
                 "another server process made this id and keeps what it names in its own memory; ask that one",
             )
+
+    def made(self, given: str) -> bool:
+        """Tell whether this process made an id."""
+        match = _SHAPE.fullmatch(given)
+        return match is not None and match[1] == self._tag

@@ -43,9 +43,9 @@ class Inputs:
     async def resolve(self, wish: Wish, caller: str, ticket: Ticket, wrong: list[Violation]) -> Wish:
         """Put the images that a wish refers to into their places, all fetched side by side.
 
-        `ticket` counts their bytes: for each URL what it may give at most before anything is fetched, and what it gave
-        from then on. What no image can be made of is appended to `wrong`, and if `wrong` holds anything in the end,
-        what could not be fetched is too.
+        `ticket` counts their bytes as they come: a URL may give nothing for half a minute, and what it might give at
+        most would keep everybody else out meanwhile. What no image can be made of is appended to `wrong`, and if
+        `wrong` holds anything in the end, what could not be fetched is too.
 
         :raises ImageError: SERVER_BUSY; or, unless something is wrong: INPUT_NOT_FETCHED, IMAGE_NOT_FOUND or
             WRONG_INSTANCE, whichever comes first in the request, naming every input that is not there
@@ -55,10 +55,12 @@ class Inputs:
         # Those in the store first: nothing is fetched for a call that they make too large.
         stored = [await self._stored(reference, caller, ticket) for reference in wish.references if reference.image_id]
         urls = [reference for reference in wish.references if reference.url]
-        ticket.grow(MAX_IMAGE_BYTES * len(urls))
         async with asyncio.TaskGroup() as group:
             fetches = [group.create_task(self._fetched(reference, ticket)) for reference in urls]
         found = [*stored, *(fetch.result() for fetch in fetches)]
+        for one in found:
+            if one.error is not None and one.error.reason is Reason.SERVER_BUSY:
+                raise one.error
         return _placed(wish, {one.reference.field: one for one in found}, wrong)
 
     async def _stored(self, reference: ImageReference, caller: str, ticket: Ticket) -> "_Found":
@@ -73,14 +75,24 @@ class Inputs:
         return _Found(reference, field, data, {**image.metadata, **reference.metadata})
 
     async def _fetched(self, reference: ImageReference, ticket: Ticket) -> "_Found":
-        field, data = f"{reference.field}.url", b""
+        field, counted = f"{reference.field}.url", 0
+        no_room: ImageError | None = None
+
+        def count(size: int) -> None:
+            nonlocal counted, no_room
+            try:
+                ticket.grow(size)
+            except ImageError as busy:
+                no_room = busy.with_traceback(None)
+                raise NotFetched("there is no room for it") from None
+            counted += size
+
         try:
-            data = await self._fetcher.fetch(reference.url, max_bytes=MAX_IMAGE_BYTES)
+            data = await self._fetcher.fetch(reference.url, max_bytes=MAX_IMAGE_BYTES, on_bytes=count)
         except NotFetched as fault:
+            ticket.add(-counted)
             reason = Reason.INVALID_REQUEST if fault.malformed else Reason.INPUT_NOT_FETCHED
-            return _Found(reference, field, error=ImageError(reason, fault.message))
-        finally:
-            ticket.add(len(data) - MAX_IMAGE_BYTES)
+            return _Found(reference, field, error=no_room or ImageError(reason, fault.message))
         return _Found(reference, field, data, reference.metadata)
 
 

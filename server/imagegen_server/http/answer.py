@@ -1,7 +1,7 @@
 """What a provider answers."""
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import httpx
 
@@ -39,18 +39,22 @@ class Answer:
         """Tell whether the status is one of success (2xx)."""
         return httpx.codes.is_success(self.status)
 
-    async def read(self, most_bytes: int = MOST_ANSWER_BYTES) -> bytes:
-        """Take the whole body.
+    async def read(
+        self, most_bytes: int = MOST_ANSWER_BYTES, on_bytes: Callable[[int], None] | None = None
+    ) -> bytes:
+        """Take the whole body. `on_bytes` hears of every piece, in bytes, before it is kept; what it raises comes out.
 
         :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes` or badly compressed, NETWORK_ERROR when
             the connection broke, TIMEOUT when the transport gave up waiting
         """
-        body, fault = await self.read_on(most_bytes)
+        body, fault = await self.read_on(most_bytes, on_bytes)
         if fault is not None:
             raise fault
         return body
 
-    async def read_on(self, most_bytes: int = MOST_ANSWER_BYTES) -> tuple[bytes, ImageError | None]:
+    async def read_on(
+        self, most_bytes: int = MOST_ANSWER_BYTES, on_bytes: Callable[[int], None] | None = None
+    ) -> tuple[bytes, ImageError | None]:
         """Take the body as far as it comes, and what ended it too early; None = it came whole.
 
         For those who see by themselves whether anything is missing: a connection may break behind the last byte that
@@ -67,6 +71,8 @@ class Answer:
                 length += len(chunk)
                 if length > most_bytes:
                     break
+                if on_bytes is not None:
+                    on_bytes(len(chunk))
                 parts.append(chunk)
         except ImageError as error:
             fault = error.with_traceback(None)  # it is not raised again, and its frames hold the body

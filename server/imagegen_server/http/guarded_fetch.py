@@ -83,8 +83,12 @@ class GuardedFetcher:
         self._context: ssl.SSLContext | None = None
         self._closed = False
 
-    async def fetch(self, url: str, *, max_bytes: int, allow_origin: str = "") -> bytes:
+    async def fetch(
+        self, url: str, *, max_bytes: int, allow_origin: str = "", on_bytes: Callable[[int], None] | None = None
+    ) -> bytes:
         """Fetch what is at `url`. Cancelling closes the connection at once.
+
+        `on_bytes` hears of every piece of the body, in bytes, before it is kept; it may raise NotFetched.
 
         `allow_origin` is a URL that the operator configured: the same scheme, host and port may then be fetched from
         although they are not public. The rest of it does not count.
@@ -97,7 +101,7 @@ class GuardedFetcher:
             raise NotFetched(str(wrong), malformed=True) from None
         try:
             async with asyncio.timeout(self._max_seconds):
-                return await self._follow(target, _origin(allow_origin), max_bytes)
+                return await self._follow(target, _origin(allow_origin), max_bytes, on_bytes)
         except TimeoutError:
             raise NotFetched(f"{target.name} took longer than {self._max_seconds:g} s") from None
 
@@ -107,11 +111,13 @@ class GuardedFetcher:
         for lookups in (self._lookups, self._own_lookups):
             lookups.shutdown(wait=False)
 
-    async def _follow(self, first: Target, own: _Origin | None, max_bytes: int) -> bytes:
+    async def _follow(
+        self, first: Target, own: _Origin | None, max_bytes: int, on_bytes: Callable[[int], None] | None
+    ) -> bytes:
         target = first
         for _ in range(MOST_REDIRECTS + 1):
             try:
-                found = await self._get(target, await self._addresses(target, own), max_bytes)
+                found = await self._get(target, await self._addresses(target, own), max_bytes, on_bytes)
                 if isinstance(found, bytes):
                     return found
                 target = _redirected(target, found)
@@ -143,7 +149,13 @@ class GuardedFetcher:
     def _allowed(self, target: Target, own: _Origin | None, address: Address) -> bool:
         return is_public(address) or target.origin == own or self._allow.allows(target.host, target.port, address)
 
-    async def _get(self, target: Target, addresses: Sequence[Address], max_bytes: int) -> bytes | str:
+    async def _get(
+        self,
+        target: Target,
+        addresses: Sequence[Address],
+        max_bytes: int,
+        on_bytes: Callable[[int], None] | None,
+    ) -> bytes | str:
         """Fetch the body, or where it has moved."""
         from .pinned import get  # noqa: PLC0415 - its import takes longer than the server's own
 
@@ -154,7 +166,7 @@ class GuardedFetcher:
                 answer = Answer(response, target.name)
                 if not answer.ok:
                     raise NotFetched(f"{target.name} answered {answer.status}")
-                return await answer.read(max_bytes)
+                return await answer.read(max_bytes, on_bytes)
         except (httpx.TransportError, OSError) as error:
             raise NotFetched(network_failure(error, target.name).message) from None
         except ImageError as error:

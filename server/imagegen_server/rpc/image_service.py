@@ -115,7 +115,8 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         note(size_bytes=stored.size_bytes, offset=request.offset)
         if request.offset > stored.size_bytes:
             raise _invalid("offset", f"is past the end of the image, which has {stored.size_bytes} bytes")
-        with self._engine.counted(current_caller()):
+        # The store may let go of it meanwhile, and a slow reader holds it on.
+        with self._engine.counted(current_caller(), stored.size_bytes - request.offset):
             facts: image_pb2.Image | None = image_message(stored)
             if request.offset == stored.size_bytes:
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=request.offset)

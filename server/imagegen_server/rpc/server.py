@@ -24,6 +24,8 @@ SERVICES = (
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
 )
 SLOW_READER_SECONDS = 60.0
+MAX_STREAMS = 4000
+"""Calls of one connection at a time, those of health and reflection among them, which nothing else limits."""
 _STOP_GRACE_SECONDS = 1.0
 
 
@@ -45,6 +47,8 @@ def channel_options(settings: ListenSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_receive_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
+        # Of one connection. Whoever has more waits at the client; max_calls is smaller, and refuses in words.
+        ("grpc.max_concurrent_streams", MAX_STREAMS),
         # A call may be silent for minutes while its client pings every 10 s; a stock server would hang up.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

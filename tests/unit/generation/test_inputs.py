@@ -36,15 +36,21 @@ class Web(GuardedFetcher):
         self.asked: list[str] = []
         self.most: set[int] = set()
 
-    async def fetch(self, url: str, *, max_bytes: int, allow_origin: str = "") -> bytes:
-        """Answer from the pages."""
+    async def fetch(
+        self, url: str, *, max_bytes: int, allow_origin: str = "", on_bytes: Callable[[int], None] | None = None
+    ) -> bytes:
+        """Answer from the pages, in two pieces."""
         assert not allow_origin
         self.asked.append(url)
         self.most.add(max_bytes)
         page = self.pages[url.rpartition("/")[2]]
         if isinstance(page, Exception):
             raise page
-        return page if isinstance(page, bytes) else await page()
+        data = page if isinstance(page, bytes) else await page()
+        assert on_bytes is not None
+        on_bytes(len(data) // 2)
+        on_bytes(len(data) - len(data) // 2)
+        return data
 
 
 @dataclass
@@ -175,7 +181,7 @@ async def test_all_urls_are_fetched_side_by_side() -> None:
 
 
 async def test_real_sizes_are_counted_in_the_end() -> None:
-    """While it is fetched a URL counts as the largest image, afterwards as what came; a stored image as what it is."""
+    """A URL counts as what has come of it, a stored image as what it is; one that failed counts nothing."""
     during = []
 
     async def look() -> bytes:
@@ -186,15 +192,15 @@ async def test_real_sizes_are_counted_in_the_end() -> None:
     image = await desk.put(png(shade=5))
 
     await desk.resolve(editing("a", image.image_id))
-    assert during == [MAX_IMAGE_BYTES + len(png(shade=5))]
+    assert during == [len(png(shade=5))]
     assert desk.admission.bytes_in_flight == len(png()) + len(png(shade=5))
     await desk.refused(editing("b"))
     assert desk.admission.bytes_in_flight == len(png()) + len(png(shade=5))
 
 
 @pytest.mark.parametrize("stored", [False, True])
-async def test_what_finds_no_room_is_not_fetched(stored: bool) -> None:
-    """SERVER_BUSY with a wait before anything is asked for, while another call holds the room."""
+async def test_what_finds_no_room_is_not_kept(stored: bool) -> None:
+    """SERVER_BUSY with a wait, before anything is asked for if a stored image is too much, else as soon as it comes."""
     desk = Desk(Web(a=png()), admission=Admission(AdmissionSettings(max_bytes_in_flight=100)))
     image = await desk.put(png())
     desk.admission.admit(90)
@@ -202,7 +208,22 @@ async def test_what_finds_no_room_is_not_fetched(stored: bool) -> None:
     error = await desk.refused(editing(image.image_id if stored else "a", "a"))
 
     assert (error.reason, error.retry_after is not None) == (Reason.SERVER_BUSY, True)
-    assert desk.web.asked == []
+    assert len(desk.web.asked) == (0 if stored else 2)
+    assert desk.admission.bytes_in_flight == 90
+
+
+async def test_urls_that_say_nothing_keep_nobody_out() -> None:
+    """Sixteen that hang count nothing, so that others are taken meanwhile."""
+    hanging = asyncio.Event()
+    desk = Desk(Web(a=hanging.wait))  # type: ignore[arg-type]  # never answers
+    task = asyncio.create_task(desk.resolve(editing(*("a" for _ in range(16)))))
+    while len(desk.web.asked) < 16:
+        await asyncio.sleep(0)
+
+    assert desk.admission.bytes_in_flight == 0
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_all_that_is_not_there_is_named() -> None:

@@ -87,6 +87,45 @@ async def test_the_id_is_free_although_giving_up_is_cut_short() -> None:
     assert shop.in_hand == (0, 0, 0)
 
 
+async def test_a_store_that_cannot_free_an_id_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks next hears of it, instead of nothing for ever."""
+    shop = workshop()
+
+    async def unavailable(*_: str) -> None:
+        raise ImageError(Reason.STORE_UNAVAILABLE, "away")
+
+    monkeypatch.setattr(shop.store, "free", unavailable)
+    reading = await shop.open(request_id="mine")
+    with pytest.raises(ImageError):
+        await reading.close()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(ImageError):
+            await shop.open(request_id="mine")
+
+    assert shop.in_hand == (0, 0, 0)
+
+
+async def test_an_id_that_the_server_made_buys_nothing() -> None:
+    """Who asks again by the request_id of a call that gave none is sent to Resume, and one of another form is taken."""
+    shop = workshop()
+    async with shop.opened() as first:
+        shop.engine.launch(first)
+        await events_of(first)
+
+    with pytest.raises(ImageError) as caught:
+        await shop.open(request_id=first.request_id)
+
+    error = caught.value
+    assert (error.reason, error.billed) == (Reason.REQUEST_ID_REUSED, Billed.NO)
+    assert error.metadata == {"request_id": first.request_id, "generation_id": first.id}
+    assert len(shop.provider.tasks) == 1
+    assert shop.in_hand == (0, 0, 0)
+    async with await shop.engine.resume(CALLER, Terms(), request_id=first.request_id) as reading:
+        assert reading.generation is first
+    await shop.run(request_id="order_customer_seven")
+
+
 async def test_inputs_count_while_a_call_waits_for_another_and_reads_along() -> None:
     """Each call of one request_id holds its own inputs in memory; over the budget it is refused like any other."""
     wish = editing(noisy_png(64, 64))
@@ -140,6 +179,7 @@ async def test_what_begins_after_the_drain_is_stopped_before_it_costs() -> None:
     await shop.engine.drain(0.0, last_readers=0.0)
 
     shop.engine.launch(reading.generation)
+    assert reading.generation.stop_error is not None
     last = (await events_of(reading.generation))[-1]
     await reading.close()
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.abc import ResolveResult
 from imagegen_server import __version__
 from imagegen_server.http import pinned
-from imagegen_server.http.guarded_fetch import FetchSettings
+from imagegen_server.http.guarded_fetch import FetchSettings, NotFetched
 
 from tests.support.authority import Authority
 from tests.support.fetching import PICTURE, Names, fetcher, refused, show
@@ -36,6 +36,22 @@ async def test_a_picture_is_fetched() -> None:
         "connection": "close",
         "user-agent": f"imagegen/{__version__}",
     }
+
+
+async def test_every_piece_is_told_before_it_is_kept() -> None:
+    """Whoever counts the bytes may end it, and the connection is closed."""
+    told: list[int] = []
+
+    def count(size: int) -> None:
+        told.append(size)
+        if sum(told) > len(PICTURE):
+            raise NotFetched("no room")
+
+    async with HttpServer(show) as server, fetcher(HERE) as fetching:
+        assert await fetching.fetch(server.url, max_bytes=10**6, on_bytes=count) == PICTURE
+        assert sum(told) == len(PICTURE)
+        with pytest.raises(NotFetched, match="no room"):
+            await fetching.fetch(server.url, max_bytes=10**6, on_bytes=count)
 
 
 async def test_the_address_connected_to_is_the_one_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:

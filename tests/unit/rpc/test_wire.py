@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imagegen.v1 import image_pb2, image_service_pb2
+from imagegen_server.rpc import wire
 from imagegen_server.rpc.wire import EDIT_REQUEST, MAX_BESIDE_IMAGES, bytes_beside_images
 
 from tests.support.calls import edit
@@ -44,3 +45,11 @@ def test_large_images_are_no_burden() -> None:
     request = image_service_pb2.EditRequest(input=image_pb2.ImageEditInput(prompt="a", images=[source]))
 
     assert bytes_beside_images(request.SerializeToString(), EDIT_REQUEST) < 100
+
+
+def test_very_many_fields_are_not_walked() -> None:
+    """A request of the smallest fields is counted whole, soon."""
+    data = b"\x98\x06\x01" * (wire._MOST_FIELDS + 1)
+
+    assert bytes_beside_images(b"\x12\x00" + data, EDIT_REQUEST) == len(data) + 2
+    assert bytes_beside_images(data[3:], EDIT_REQUEST) == len(data) - 3
