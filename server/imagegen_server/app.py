@@ -21,6 +21,7 @@ from .generation.inputs import Inputs
 from .generation.middleware import Chain
 from .generation.opening import Opener
 from .generation.plan import Planner
+from .generation.readers import Readers
 from .generation.result_url import result_fetcher
 from .generation.run import Tools
 from .generation.store import StoreSettings
@@ -99,14 +100,15 @@ class App:
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         inputs = Inputs(self.store, self._fetcher)
         tools = Tools(self.store, build_upstreams(config), self._middleware, result_fetcher(self._fetcher), Durations())
+        generations = Generations(config.store.ttl)
         self.engine = Engine(
             store=self.store,
             admission=self.admission,
-            limits=limits,
             ids=ids,
             opener=Opener(planner, self.admission, limits, inputs, tools),
             tools=tools,
-            generations=Generations(config.store.ttl),
+            generations=generations,
+            readers=Readers(self.store, self.admission, limits, generations),
         )
         self._server = Server(
             ListenSettings(config.server.listen, config.server.max_receive_bytes, slow_reader),
@@ -178,7 +180,13 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     announce(address)
     _logger.info("serving", address=address, providers=[provider.name for provider in config.providers])
     await stopping.wait()
-    _logger.info("stopping", drain_seconds=config.server.drain, unread_images=app.engine.unread_images)
+    engine = app.engine
+    _logger.info(
+        "stopping",
+        drain_seconds=config.server.drain,
+        unread_images=engine.unread_images,
+        detached_generations=engine.detached,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, _INTERRUPTED)
     await app.stop()

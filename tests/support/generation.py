@@ -15,7 +15,7 @@ from imagegen_server.domain.task import Operation, Options, Task, Wish
 from imagegen_server.generation.admission import Admission, AdmissionSettings
 from imagegen_server.generation.callers import CallerLimits
 from imagegen_server.generation.durations import Durations
-from imagegen_server.generation.engine import Engine, deadline_in
+from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.explain import Explainer, PlannedCall
 from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.generations import Generations
@@ -26,6 +26,7 @@ from imagegen_server.generation.middleware import Chain, Middleware
 from imagegen_server.generation.opening import Opener, Terms
 from imagegen_server.generation.plan import Planner
 from imagegen_server.generation.prices import Price
+from imagegen_server.generation.readers import Readers, deadline_in
 from imagegen_server.generation.reading import Reading
 from imagegen_server.generation.result_url import result_fetcher
 from imagegen_server.generation.retry import RetrySettings
@@ -142,7 +143,7 @@ class Workshop:
     async def explained(self, wish: Wish | None = None) -> list[PlannedCall]:
         """Ask what a wish would do."""
         wish = wish or drawing()
-        with self.engine.counted(CALLER, wish.input_bytes) as ticket:
+        with self.engine.readers.counted(CALLER, wish.input_bytes) as ticket:
             return await self.explainer.explain(wish, CALLER, ticket)
 
     @property
@@ -182,11 +183,11 @@ def workshop_of(
     engine = Engine(
         store=images,
         admission=counter,
-        limits=limits,
         ids=ids,
         opener=opener,
         tools=tools,
         generations=generations,
+        readers=Readers(images, counter, limits, generations),
     )
     return Workshop(engine, images, counter, generations, Explainer(plans, inputs, tools))
 

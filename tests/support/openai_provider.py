@@ -48,6 +48,7 @@ async def openai_workshop(
     *,
     key: str = "sk-test",
     settings: OpenAISettings | None = None,
+    headers: Mapping[str, str] | None = None,
     engine: Literal["aiohttp", "httpx"] = "aiohttp",
     timeout: float = 600.0,  # noqa: ASYNC109 - the provider's own
     prices: Mapping[str, Price] | None = None,
@@ -55,7 +56,7 @@ async def openai_workshop(
 ) -> AsyncIterator[OpenAIWorkshop]:
     """Run a fake and an engine in front of it until the block ends. Nothing is sent twice."""
     async with fake_openai() as fake:
-        entry = openai_entry(fake.base_url, settings=settings, engine=engine, timeout=timeout)
+        entry = openai_entry(fake.base_url, settings=settings, headers=headers, engine=engine, timeout=timeout)
         once = UpstreamSettings((ProviderKey(Secret(key)),), retry=RetrySettings("none"))
         built = workshop_of(entry, prices=prices, upstreams={entry.name: once}, fetch=fetch)
         try:

@@ -95,6 +95,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, key: str) -> None:
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("key", ["tokens", "certificates", "models"])
+def test_one_value_alone_is_no_list(tmp_path: Path, key: str) -> None:
+    """The brackets are forgotten easily: it is said in the words of the file, not in those of Python."""
+    assert refused(tmp_path, f"[callers.a]\n{key} = 'sha256:x'") == [f"callers.a.{key}: must be a list"]
+
+
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     """A line for each."""
     lines = refused(tmp_path, "[callers.a]\ntokens = ['x', 'y']\nmax_calls = 'z'")

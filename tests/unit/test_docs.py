@@ -11,7 +11,7 @@ import pytest
 from imagegen_server import cli, config
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
-from imagegen_server.generation import admission, engine, opening, runner
+from imagegen_server.generation import admission, opening, readers, runner
 from imagegen_server.generation.fair_queue import QueueSettings
 from imagegen_server.http import allocator, guarded_fetch, transport
 from imagegen_server.rpc import server as rpc_server
@@ -63,7 +63,7 @@ def test_the_numbers_of_the_operations_page_are_those_of_the_code() -> None:
     assert f"{admission._UNKNOWN_IMAGE_BYTES // 2**20} MiB if the size is not known" in text
     assert f"at least {admission._SMALLEST_ESTIMATE // 2**10} KiB and at most {MAX_IMAGE_BYTES // 2**20} MiB" in text
     assert f"less than {opening.SHORTEST_DEADLINE_SECONDS:g} s left" in text
-    assert f"ends {engine.ANSWER_SECONDS:g} s before" in text
+    assert f"ends {readers.ANSWER_SECONDS:g} s before" in text
     assert f"has {runner.STOP_GRACE_SECONDS:g} s to let go" in text
     assert f"at most `drain` ({config.ServerTable().drain:g} s)" in text
 

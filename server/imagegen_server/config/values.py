@@ -36,6 +36,7 @@ _PLAIN_WORDS = {
     "model_type": "must be a table",
     "dict_type": "must be a table",
     "dataclass_type": "must be a table",
+    "tuple_type": "must be a list",
 }
 
 

@@ -21,12 +21,13 @@ class AdmissionSettings:
 
 
 class Ticket:
-    """The right of one call to be in hand. Its bytes follow what the call really holds."""
+    """The right of one call, or of its bytes alone, to be in hand. The bytes follow what the call really holds."""
 
-    def __init__(self, admission: "Admission", size: int) -> None:
-        """Made by Admission.admit only."""
+    def __init__(self, admission: "Admission", size: int, *, calls: int) -> None:
+        """Made by Admission only."""
         self._admission = admission
         self._size = size
+        self._calls = calls
         self._released = False
 
     @property
@@ -52,7 +53,7 @@ class Ticket:
         """End the call. May be called twice."""
         if not self._released:
             self._admission.bytes_in_flight -= self._size
-            self._admission.calls -= 1
+            self._admission.calls -= self._calls
             self._released = True
 
 
@@ -79,7 +80,16 @@ class Admission:
         self.require_room(size, held=0)
         self.calls += 1
         self.bytes_in_flight += size
-        return Ticket(self, size)
+        return Ticket(self, size, calls=1)
+
+    def hold(self, size: int) -> Ticket:
+        """Take `size` bytes in hand that belong to a call which is counted already.
+
+        :raises ImageError: SERVER_BUSY with a wait
+        """
+        self.require_room(size, held=0)
+        self.bytes_in_flight += size
+        return Ticket(self, size, calls=0)
 
     def require_room(self, size: int, *, held: int) -> None:
         """See that `size` more bytes fit, for a call that holds `held` already.

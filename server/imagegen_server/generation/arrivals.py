@@ -186,6 +186,7 @@ class Arrivals:
         self.shown = True
         self._outstanding.discard(index)
         self.images.append(generated)
+        self._generation.undelivered.add(stored.image_id)
         self._generation.log.append(ImageFinished(generated, data))
 
     def _fail(self, index: int, error: ImageError) -> None:

@@ -132,8 +132,7 @@ class Batch:
         try:
             async with self._upstream.queue.slot(self._generation.caller, self._waits, self._entry.timeout):
                 begun = True
-                if (ahead := self._upstream.retry.before_request()) > 0:
-                    await asyncio.sleep(ahead)
+                await self._pace()
                 if self._queued or number > 1:
                     self._queued = False
                     self._tell(Phase.SENDING)
@@ -145,6 +144,16 @@ class Batch:
             # The queue did not let it out.
             self.attempts.append(AttemptRecord(self._entry.name, self._candidate.model).end(busy))
             return None, busy.with_traceback(None)
+
+    async def _pace(self) -> None:
+        """Wait until the strategy lets the request out. One that is stopped meanwhile takes nobody's place."""
+        retry = self._upstream.retry
+        if (ahead := retry.before_request()) > 0:
+            try:
+                await asyncio.sleep(ahead)
+            except asyncio.CancelledError:
+                retry.give_back()
+                raise
 
     def _wait_before_next(self, error: ImageError, number: int, *, another_key: bool) -> float | None:
         """Tell after how many seconds to ask again; None = not at all.

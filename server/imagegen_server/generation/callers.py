@@ -67,14 +67,8 @@ class CallerLimits:
                 Reason.CALLER_LIMIT_EXCEEDED,
                 f"{use.calls} calls of caller {caller.name} are in hand, and it may have {caller.max_calls} at a time",
             )
-        now = self._clock()
-        use.forget(now - _WINDOW_SECONDS)
-        if images and caller.images_per_minute is not None and use.images + images > caller.images_per_minute:
-            raise _too_many_images(caller, caller.images_per_minute, images, use, now)
+        self.ask_for(caller, images)
         use.calls += 1
-        if images:
-            use.images += images
-            use.asked.append((now, images))
         left = [use]
 
         def release() -> None:
@@ -82,6 +76,20 @@ class CallerLimits:
                 left.pop().calls -= 1
 
         return release
+
+    def ask_for(self, caller: Caller, images: int) -> None:
+        """Count images that a call in hand asks for.
+
+        :raises ImageError: CALLER_LIMIT_EXCEEDED, with a wait where one is known
+        """
+        if not images or caller.images_per_minute is None:
+            return
+        use, now = self._uses.setdefault(caller.name, _Use()), self._clock()
+        use.forget(now - _WINDOW_SECONDS)
+        if use.images + images > caller.images_per_minute:
+            raise _too_many_images(caller, caller.images_per_minute, images, use, now)
+        use.images += images
+        use.asked.append((now, images))
 
 
 def _nothing() -> None:

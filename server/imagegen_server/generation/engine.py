@@ -1,32 +1,28 @@
 """What an RPC can ask of this room."""
 
 import asyncio
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
 from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.domain.events import Broken, Finished
-from imagegen_server.domain.result import StoredImage, Warning
+from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Wish
 
-from .admission import Admission, Ticket
-from .callers import CallerLimits
+from .admission import Admission
 from .fingerprint import fingerprints
 from .generation import BrokenGeneration, Generation
 from .generations import Generations
 from .ids import Ids
 from .opening import Opener, Order, Terms
+from .readers import Readers, answer_by, expired
 from .reading import Reading
 from .run import Tools
 from .runner import run_generation
 from .store import RequestRecord, Store
-
-ANSWER_SECONDS = 0.25
-"""So long before the caller's deadline a generation ends, so that what is finished still reaches the caller."""
 
 _DRAIN_POLL_SECONDS = 0.05
 
@@ -34,23 +30,23 @@ _logger = structlog.get_logger("imagegen.server")
 
 
 class Engine:
-    """Opens generations, joins and resumes them, stops them, and hands out images."""
+    """Opens generations, joins and resumes them, and stops them. What is read is the business of `readers`."""
 
     def __init__(
         self,
         *,
         store: Store,
         admission: Admission,
-        limits: CallerLimits,
         ids: Ids,
         opener: Opener,
         tools: Tools,
         generations: Generations,
+        readers: Readers,
     ) -> None:
         """Be wired by the app."""
+        self.readers = readers
         self._store = store
         self._admission = admission
-        self._limits = limits
         self._ids = ids
         self._opener = opener
         self._tools = tools
@@ -137,7 +133,7 @@ class Engine:
                 violations=[Violation("after_sequence", problem)],
                 metadata={"generation_id": generation.id},
             )
-        return await self._read(generation, caller, terms, after)
+        return await self.readers.read(generation, caller, terms, after=after)
 
     async def cancel(self, caller: Caller, *, generation_id: str = "", request_id: str = "") -> tuple[str, bool]:
         """Stop a generation. Returns its id, and whether it was running.
@@ -155,39 +151,6 @@ class Engine:
         running = not generation.log.ended and generation.stop_error is None
         generation.stop(ImageError(Reason.CANCELLED, "the caller has cancelled it"))
         return generation.id, running
-
-    def told(self, generation_id: str) -> None:
-        """Note that a reader has come to the end of a generation."""
-        self._generations.told(generation_id)
-
-    async def image(self, caller: Caller, image_id: str) -> tuple[StoredImage, bytes]:
-        """Look up a finished image or an upload.
-
-        :raises ImageError: IMAGE_NOT_FOUND, WRONG_INSTANCE
-        """
-        return await self._store.get(caller.name, image_id)
-
-    @contextmanager
-    def counted(self, caller: Caller, size: int = 0) -> Iterator[Ticket]:
-        """Count a call that makes no generation among those in hand, with its bytes beside those of the store.
-
-        :raises ImageError: SERVER_BUSY, CALLER_LIMIT_EXCEEDED
-        """
-        ticket = self._admission.admit(size)
-        try:
-            release_caller = self._limits.admit(caller, 0)
-        except ImageError:
-            ticket.release()
-            raise
-        try:
-            yield ticket
-        finally:
-            release_caller()
-            ticket.release()
-
-    def delivered(self, image_id: str) -> None:
-        """Note that the caller has received the whole image."""
-        self._store.delivered(image_id)
 
     def require_serving(self) -> None:
         """See that new work is taken.
@@ -264,7 +227,7 @@ class Engine:
                 if opening is not None:
                     await self._decided(key, opening, free=True)
 
-        reading = Reading(generation, _answer_by(order.terms.deadline), give_up=give_up)
+        reading = Reading(generation, answer_by(order.terms.deadline), give_up=give_up)
         if self._draining:
             await reading.close()
             self.require_serving()
@@ -293,7 +256,7 @@ class Engine:
         if terms.detached:
             generation.detach()
         # The bytes of its inputs stay in memory as long as its call does.
-        return await self._read(generation, caller, terms, after=0, size=order.wish.input_bytes)
+        return await self.readers.read(generation, caller, terms, size=order.wish.input_bytes)
 
     def _known(self, taken: RequestRecord, caller: str, request_id: str) -> Generation:
         """Find the generation that a request_id stands for.
@@ -306,7 +269,7 @@ class Engine:
             return generation
         if taken.failure is not None:
             raise BrokenGeneration(taken.failure.error, taken.failure.failure)
-        raise _expired(taken.generation_id, request_id)
+        raise expired(taken.generation_id, request_id)
 
     async def _find(self, caller: str, generation_id: str, request_id: str) -> Generation:
         if generation_id:
@@ -325,45 +288,6 @@ class Engine:
             metadata={"request_id": request_id},
         )
 
-    async def _read(self, generation: Generation, caller: Caller, terms: Terms, after: int, size: int = 0) -> Reading:
-        """Read along with whoever else does. `size` bytes are held by the call itself."""
-        ticket = self._admission.admit(size)
-        try:
-            release_caller = self._limits.admit(caller, 0)
-        except ImageError:
-            ticket.release()
-            raise
-        deadline = _answer_by(terms.deadline)
-        reading = Reading(generation, deadline, ticket=ticket, release_caller=release_caller)
-        try:
-            if terms.with_bytes and (forgotten := generation.log.without_bytes(after)):
-                await self._wake(generation, forgotten)
-        except BaseException:
-            await reading.close()
-            raise
-        return reading
-
-    async def _wake(self, generation: Generation, image_ids: Sequence[str]) -> None:
-        """Take images back from the store that a resting generation has let go of.
-
-        :raises ImageError: RESULT_EXPIRED, SERVER_BUSY
-        """
-        images = {}
-        for image_id in image_ids:
-            try:
-                _, images[image_id] = await self._store.get(generation.caller, image_id)
-            except ImageError as error:
-                if error.reason is not Reason.IMAGE_NOT_FOUND:
-                    raise
-        if len(images) < len(image_ids):
-            raise _expired(generation.id, generation.request_id, some_left=bool(images))
-        size = sum(len(data) for data in images.values())
-        if generation.ticket.released:
-            generation.ticket = self._admission.admit(size)
-        else:
-            generation.ticket.grow(size)
-        generation.ticket.add(generation.log.give_back(images) - size)
-
     async def _run(self, generation: Generation, *, claimed: bool) -> None:
         async def settle(outcome: Finished | Broken) -> None:
             """Decide what becomes of the request_id, before anybody hears of the end."""
@@ -379,22 +303,3 @@ class Engine:
 
 def _stopping() -> ImageError:
     return ImageError(Reason.CANCELLED, "the server is stopping and could not wait any longer")
-
-
-def _answer_by(deadline: float | None) -> float | None:
-    return None if deadline is None else deadline - ANSWER_SECONDS
-
-
-def _expired(generation_id: str, request_id: str, *, some_left: bool = False) -> ImageError:
-    whole = "this was served before, and its images are gone by now; use a new request_id to buy it again"
-    part = "some of its images are gone by now; ask again with delivery by reference, and read the others by their ids"
-    return ImageError(
-        Reason.RESULT_EXPIRED,
-        part if some_left else whole,
-        metadata={"generation_id": generation_id, "request_id": request_id},
-    )
-
-
-def deadline_in(time_left: float | None) -> float | None:
-    """Tell when a caller waits no longer, who has so many seconds left; None = as long as it takes."""
-    return None if time_left is None else time.monotonic() + time_left

@@ -60,7 +60,9 @@ class Generation:
     """Ends what this generation counts for in the limits of its caller."""
     launched: bool = False
     told: bool = False
-    """Somebody has read it to its end."""
+    """Somebody has heard of its end."""
+    undelivered: set[str] = field(default_factory=set)
+    """Ids of its images that nobody has received whole."""
     last_progress: Progress = field(default_factory=Progress)
     stop_error: ImageError | None = None
     on_stop: Callable[[], None] = do_nothing

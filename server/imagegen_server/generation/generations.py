@@ -26,9 +26,10 @@ class Generations:
         self._by_request: dict[tuple[str, str], Generation] = {}
         self._ended: dict[str, tuple[float, int]] = {}
         """By id, oldest first: when it expires, and its bytes."""
-        self._told: dict[str, None] = {}
-        """Of the ended: those that may go when they take too much, in the order in which they were read to the end, or
-        were left without an image."""
+        self._spent: dict[str, None] = {}
+        """Of the ended: those that may go when they take too much, in the order in which nobody needed them any more."""
+        self._by_image: dict[str, Generation] = {}
+        """Of the ended: whose images nobody has received yet."""
         self._timer: asyncio.TimerHandle | None = None
         self.resting_bytes = 0
 
@@ -70,18 +71,31 @@ class Generations:
         size = _PLAIN_BYTES + _size(generation)
         self._ended[generation.id] = (asyncio.get_running_loop().time() + self._ttl, size)
         self.resting_bytes += size
-        if generation.told or _nobody_comes_back(generation):
-            self._told[generation.id] = None
+        for image_id in generation.undelivered:
+            self._by_image[image_id] = generation
+        self._look_at(generation)
         self._make_room()
         self._wait_for_expiry()
 
     def told(self, generation_id: str) -> None:
-        """Note that somebody has read it to its end."""
-        generation = self._by_id.get(generation_id)
-        if generation is not None and not generation.told:
+        """Note that somebody has heard of its end."""
+        if (generation := self._by_id.get(generation_id)) is not None:
             generation.told = True
-            if generation_id in self._ended:
-                self._told[generation_id] = None
+            self._look_at(generation)
+
+    def delivered(self, image_id: str, generation: Generation | None) -> None:
+        """Note that somebody has the whole image; `generation` is the one that made it, None = look it up."""
+        made = self._by_image.pop(image_id, generation)
+        if made is not None:
+            made.undelivered.discard(image_id)
+            self._look_at(made)
+
+    def _look_at(self, generation: Generation) -> None:
+        """Find out whether anybody may still need an ended one."""
+        if generation.id in self._ended and (
+            (generation.told and not generation.undelivered) or _nobody_comes_back(generation)
+        ):
+            self._spent.setdefault(generation.id)
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -90,8 +104,8 @@ class Generations:
             self._timer = None
 
     def _make_room(self) -> None:
-        while self._told and self.resting_bytes > MOST_RESTING_BYTES:
-            self._drop(next(iter(self._told)))
+        while self._spent and self.resting_bytes > MOST_RESTING_BYTES:
+            self._drop(next(iter(self._spent)))
 
     def _wait_for_expiry(self) -> None:
         """Have one timer for all: there may be tens of thousands."""
@@ -109,15 +123,18 @@ class Generations:
     def _drop(self, generation_id: str) -> None:
         generation = self._by_id.pop(generation_id)
         self.resting_bytes -= self._ended.pop(generation_id)[1]
-        self._told.pop(generation_id, None)
+        self._spent.pop(generation_id, None)
+        for image_id in generation.undelivered:
+            self._by_image.pop(image_id, None)
         key = (generation.caller, generation.request_id)
         if self._by_request.get(key) is generation:
             del self._by_request[key]
 
 
 def _nobody_comes_back(generation: Generation) -> bool:
-    """Tell whether there is no image to fetch, and whoever wanted it has left for good."""
-    return not generation.detached and isinstance(generation.log.events[-1], Broken)
+    """Tell whether there is no image to fetch, and whoever wanted it has left or cancelled it."""
+    last = generation.log.events[-1]
+    return isinstance(last, Broken) and (not generation.detached or last.error.reason is Reason.CANCELLED)
 
 
 def _size(generation: Generation) -> int:

@@ -6,7 +6,7 @@ from base64 import b32encode
 
 from imagegen_server.domain.errors import ImageError, Reason
 
-_SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[0-9a-z]+")
+_SHAPE = re.compile(r"[a-z]+_([a-z2-7]{8})_[0-9a-f]{32}")
 
 
 class Ids:

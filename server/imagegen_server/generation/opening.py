@@ -91,6 +91,10 @@ class Opener:
         started = False
         try:
             wrong = list(order.violations)
+            held.release_caller = self._limits.admit(caller, 0)
+            if wish.references:
+                # Nothing is fetched for somebody who may not use the model.
+                self._planner.choose(wish, caller, list(wrong))
             context.request = await self._inputs.resolve(wish, caller.name, held.ticket, wrong)
             if not wrong:
                 before = context.request
@@ -147,7 +151,7 @@ class Opener:
             # Whatever came before may have waited for its turn.
             _require_time(deadline, plan.first.model)
             # Last, because images asked for count for a minute even if the call is refused.
-            held.release_caller = self._limits.admit(caller, count)
+            self._limits.ask_for(caller, count)
         except ImageError:
             reservation.release()
             raise

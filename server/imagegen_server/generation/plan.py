@@ -131,7 +131,7 @@ class Planner:
             for key in wish.params
             if not self._registry.params_key_known(key)
         ]
-        choices = self._choices(wish, caller, wrong)
+        choices = self.choose(wish, caller, wrong)
         mask_checks = _MaskCheck(wish, self._decoding)
         found: list[Candidate] = []
         refused: list[tuple[_Choice, ImageError]] = []
@@ -153,10 +153,10 @@ class Planner:
             found = [replace(candidate, warnings=candidate.warnings + left_out) for candidate in found]
         return Plan(tuple(found), wish.retry)
 
-    def _choices(self, wish: Wish, caller: Caller, wrong: list[Violation]) -> list[_Choice]:
+    def choose(self, wish: Wish, caller: Caller, wrong: list[Violation]) -> "list[_Choice]":
         """Find all models that the request names, each once. Appends to `wrong` the names that mean none.
 
-        :raises ImageError: as `resolve`, if nothing else is wrong
+        :raises ImageError: as `resolve`, if nothing else is wrong; CALLER_NOT_ALLOWED
         """
         try:
             choices = [_Choice("model", *found) for found in self.resolve(wish.model)]

@@ -64,6 +64,9 @@ class RetryStrategy(ABC):
         """Reserve the place of a request that is to be sent; tells in how many seconds it may go."""
         return 0.0
 
+    def give_back(self) -> None:  # noqa: B027 - most hold nothing back
+        """Undo the last `before_request`: the request was not sent."""
+
     def delay(self, error: ImageError, attempt: int) -> float | None:
         """Tell in how many seconds the next request may go, after the `attempt`-th (from 1) failed with `error`.
 
@@ -136,6 +139,10 @@ class TokenBucket(RetryStrategy):
         self._counted_at = now
         self._tokens -= 1
         return max(0.0, -self._tokens / self._per_second)
+
+    def give_back(self) -> None:
+        """Put the token back."""
+        self._tokens = min(self._capacity, self._tokens + 1)
 
     def _repeats(self, error: ImageError) -> bool:
         return error.reason is Reason.RATE_LIMITED

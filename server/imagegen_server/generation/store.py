@@ -102,7 +102,7 @@ class ImageStore(Protocol):
         """Append a piece to the caller's upload of this SHA-256, or ask with no data how much of it is there.
 
         The piece lies within `size_bytes`. What is there already is skipped, unread. A piece that begins behind what
-        is there is left alone, which the answer shows. The first piece takes room for the whole. An unfinished upload
+        is there is left alone, which the answer shows. Room is taken as pieces come. An unfinished upload
         is forgotten `ttl` after the last piece that added something; asking for a finished one gives it a new `ttl`
         under the same id.
 

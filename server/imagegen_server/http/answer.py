@@ -39,9 +39,7 @@ class Answer:
         """Tell whether the status is one of success (2xx)."""
         return httpx.codes.is_success(self.status)
 
-    async def read(
-        self, most_bytes: int = MOST_ANSWER_BYTES, on_bytes: Callable[[int], None] | None = None
-    ) -> bytes:
+    async def read(self, most_bytes: int = MOST_ANSWER_BYTES, on_bytes: Callable[[int], None] | None = None) -> bytes:
         """Take the whole body. `on_bytes` hears of every piece, in bytes, before it is kept; what it raises comes out.
 
         :raises ImageError: INVALID_RESPONSE when it is longer than `most_bytes` or badly compressed, NETWORK_ERROR when

@@ -70,6 +70,11 @@ class HttpClient:
         """Whom this client talks to, as messages name it: the host, with its port if that is no usual one."""
         return self._host
 
+    @property
+    def header_values(self) -> tuple[str, ...]:
+        """What the operator's own headers say: any of it may be a secret, and then belongs in no message."""
+        return tuple(self._own_headers.values())
+
     def post_json(self, path: str, body: JsonObject, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
         """Post an object as JSON. `path` is what follows the base URL, with its query if there is one."""
         return self._exchange("POST", path, headers, json_body(body))

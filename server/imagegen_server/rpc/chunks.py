@@ -15,9 +15,9 @@ from imagegen_server.domain.events import (
     Progress,
     Started,
 )
-from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.generation import BrokenGeneration, Generation
 from imagegen_server.generation.log import CHUNK_BYTES, Entry, Heartbeat
+from imagegen_server.generation.readers import Readers
 
 from .encode import (
     failure_message,
@@ -70,7 +70,7 @@ def chunk_event(sequence: int, index: int, preview_number: int, offset: int, dat
 
 
 async def stream_events(
-    engine: Engine, generation: Generation, *, after: int, mode: image_pb2.DeliveryMode.ValueType, heartbeat: float
+    readers: Readers, generation: Generation, *, after: int, mode: image_pb2.DeliveryMode.ValueType, heartbeat: float
 ) -> AsyncGenerator[Event | bytes, None]:
     """Yield the messages of a reader who has seen everything up to sequence `after`.
 
@@ -83,14 +83,14 @@ async def stream_events(
             yield Event(sequence=entry.sequence, progress=progress)
             continue
         if isinstance(entry.event, Broken):
-            engine.told(generation.id)
+            readers.told(generation.id)
         opening = _opening(generation, entry)
         if entry.first > after or entry.terminal:
             yield opening
         if entry.terminal:
-            engine.told(generation.id)
+            readers.told(generation.id)
         if with_bytes:
-            async for message in _chunks(engine, generation, entry, after):
+            async for message in _chunks(readers, generation, entry, after):
                 yield message
 
 
@@ -113,7 +113,7 @@ def _opening(generation: Generation, entry: Entry) -> Event:
             raise BrokenGeneration(error, failure)
 
 
-async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: int) -> AsyncGenerator[bytes, None]:
+async def _chunks(readers: Readers, generation: Generation, entry: Entry, after: int) -> AsyncGenerator[bytes, None]:
     match entry.event:
         case PreviewShown(index, number, _, data):
             pass
@@ -129,4 +129,4 @@ async def _chunks(engine: Engine, generation: Generation, entry: Entry, after: i
             return
         yield chunk_event(sequence, index, number, offset, piece)
     if isinstance(entry.event, ImageFinished):
-        engine.delivered(entry.event.generated.image.image_id)
+        readers.delivered(entry.event.generated.image.image_id, generation)

@@ -11,10 +11,11 @@ from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, im
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.events import Broken, Finished, ImageFinished
 from imagegen_server.domain.result import Warning, WarningReason
-from imagegen_server.generation.engine import Engine, deadline_in
+from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.explain import Explainer
 from imagegen_server.generation.generation import BrokenGeneration, Generation
 from imagegen_server.generation.opening import Terms
+from imagegen_server.generation.readers import deadline_in
 from imagegen_server.generation.reading import Reading
 from imagegen_server.generation.uploads import Uploads
 
@@ -49,6 +50,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     def __init__(self, engine: Engine, uploads: Uploads, explainer: Explainer, settings: DeliverySettings) -> None:
         """Be wired by the app."""
         self._engine = engine
+        self._readers = engine.readers
         self._uploads = uploads
         self._explainer = explainer
         self._settings = settings
@@ -111,12 +113,12 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         """Send an image from any offset."""
         if not request.image_id:
             raise _invalid("image_id", "is required")
-        stored, data = await self._engine.image(current_caller(), request.image_id)
+        stored, data = await self._readers.image(current_caller(), request.image_id)
         note(size_bytes=stored.size_bytes, offset=request.offset)
         if request.offset > stored.size_bytes:
             raise _invalid("offset", f"is past the end of the image, which has {stored.size_bytes} bytes")
         # The store may let go of it meanwhile, and a slow reader holds it on.
-        with self._engine.counted(current_caller(), stored.size_bytes - request.offset):
+        with self._readers.counted(current_caller(), stored.size_bytes - request.offset):
             facts: image_pb2.Image | None = image_message(stored)
             if request.offset == stored.size_bytes:
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=request.offset)
@@ -124,7 +126,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=offset, data=bytes(piece))
                 facts = None
         if request.offset < stored.size_bytes:
-            self._engine.delivered(request.image_id)
+            self._readers.delivered(request.image_id)
 
     async def UploadImage(
         self,
@@ -134,7 +136,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         """Take a piece of an image, or tell how much of it is there."""
         self._engine.require_serving()
         caller = current_caller()
-        with self._engine.counted(caller, len(request.data)):
+        with self._readers.counted(caller, len(request.data)):
             return await upload_image(self._uploads, caller.name, request)
 
     async def Explain(
@@ -149,7 +151,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         async with self._generation(request, context, streaming=False) as generation:
             last = await generation.log.end()
             if isinstance(last, Broken):
-                self._engine.told(generation.id)
+                self._readers.told(generation.id)
                 raise BrokenGeneration(last.error, last.failure)
             assert isinstance(last, Finished)
             return result_message(last.result, self._inline(request.delivery, generation, context))
@@ -160,7 +162,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
                 yield event
 
     def _events(self, generation: Generation, after: int, mode: image_pb2.DeliveryMode.ValueType) -> _Events:
-        return stream_events(self._engine, generation, after=after, mode=mode, heartbeat=self._settings.heartbeat)
+        return stream_events(self._readers, generation, after=after, mode=mode, heartbeat=self._settings.heartbeat)
 
     @asynccontextmanager
     async def _generation(self, request: Request, context: Context, *, streaming: bool) -> AsyncIterator[Generation]:
@@ -234,8 +236,8 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         def delivered(call: Any) -> None:
             if not call.cancelled():
                 for image_id in image_ids:
-                    self._engine.delivered(image_id)
-                self._engine.told(generation_id)
+                    self._readers.delivered(image_id)
+                self._readers.told(generation_id)
 
         context.add_done_callback(cast("Any", delivered))
         return data

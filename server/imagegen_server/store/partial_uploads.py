@@ -20,7 +20,7 @@ UploadKey = tuple[str, str]
 class _Partial:
     size_bytes: int
     pieces: io.BytesIO = field(default_factory=io.BytesIO)
-    """Grows with what comes: a size that is only declared takes room, but no memory. Hands out its bytes uncopied."""
+    """Grows with what comes. Hands out its bytes uncopied."""
     whole: bytes | None = None
 
     @property
@@ -51,10 +51,12 @@ class PartialUploads:
         if partial is None:
             if not data or offset:
                 return Upload(0)
+            self._room.require(UPLOAD_BYTES + len(data))
             partial = self._begin(key, size_bytes)
         require_size(partial.size_bytes, size_bytes)
         committed = partial.committed
         if offset <= committed < offset + len(data):
+            self._count(offset + len(data) - committed)
             partial.append(data, committed - offset)
             committed = offset + len(data)
             self._expiry.renew(key)
@@ -81,14 +83,19 @@ class PartialUploads:
             self._drop(key)
 
     def _begin(self, key: UploadKey, size_bytes: int) -> _Partial:
-        self._room.require(size_bytes + UPLOAD_BYTES)
-        self._room.kept += size_bytes + UPLOAD_BYTES
-        self._room.make()
+        self._count(UPLOAD_BYTES)
         partial = self._partials[key] = _Partial(size_bytes)
+        self._expiry.renew(key)
         return partial
 
+    def _count(self, size: int) -> None:
+        """Take room for what has come: a size that is only declared keeps nobody out."""
+        self._room.require(size)
+        self._room.kept += size
+        self._room.make()
+
     def _drop(self, key: UploadKey) -> None:
-        self._room.kept -= self._partials.pop(key).size_bytes + UPLOAD_BYTES
+        self._room.kept -= self._partials.pop(key).committed + UPLOAD_BYTES
 
 
 def require_size(begun: int, given: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import TextIO, cast
 
 import structlog
@@ -21,17 +22,37 @@ class _Stderr:
             sys.stderr.flush()
 
 
+def _escaped(
+    _logger: object, _method: str, event: MutableMapping[str, object]
+) -> structlog.typing.ProcessorReturnValue:
+    """Keep callers from moving the operator's cursor: what they call a model stands in lines for a terminal too."""
+    return {_printable(key): _printable_value(value) for key, value in event.items()}
+
+
+def _printable_value(value: object) -> object:
+    if isinstance(value, str):
+        return _printable(value)
+    shown = repr(value)  # as the renderer writes it
+    return value if shown.isprintable() else _printable(shown)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def configure_logs(*, level: str = "info", json: bool | None = None) -> None:
     """Set structlog up for the process, writing to stderr. `json` None = unless stderr is a terminal."""
     if json is None:
         json = not sys.stderr.isatty()
-    renderer: structlog.typing.Processor
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    renderers: list[structlog.typing.Processor]
+    renderers = [structlog.processors.JSONRenderer()] if json else [_escaped, structlog.dev.ConsoleRenderer()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),

@@ -7,7 +7,7 @@ import pytest
 from imagegen_server.domain.errors import Billed, Reason
 from imagegen_server.domain.events import Broken, ImageFinished, LogEvent, PreviewShown
 from imagegen_server.domain.result import AttemptOutcome
-from imagegen_server.generation import engine as engine_module
+from imagegen_server.generation import readers as readers_module
 from imagegen_server.generation.generation import Generation
 
 from tests.support.generation import drawing, events_of, until
@@ -104,7 +104,7 @@ async def test_leaving_closes_the_connection(place: Place, engine: Engine) -> No
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_deadline_closes_the_connection(place: Place, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller's time is over: the vendor sees it, and the generation is a TIMEOUT."""
-    monkeypatch.setattr(engine_module, "ANSWER_SECONDS", 30.0 - SOON)
+    monkeypatch.setattr(readers_module, "ANSWER_SECONDS", 30.0 - SOON)
     answer = stuck(place)
     async with openai_workshop(engine=engine) as made:
         await draws_again(made)

@@ -16,6 +16,7 @@ from tests.support.openai_api import Answer, event_answer, json_answer
 from tests.support.openai_provider import MODEL, openai_workshop
 
 KEYS = ["sk-proj-Zx81_Kq-77abcdefghijklmnop", "0123456789abcdef0123456789abcdef"]
+GATEWAY = "gw-5f1e8d44a0"
 PROMPT = "a portrait of my neighbour Mrs. Ermintrude Quillfeather,\n\tin her garden at No. 7"
 
 
@@ -78,6 +79,42 @@ async def test_what_the_vendor_repeats_goes_no_further(
     assert "garden" not in told
 
 
+@pytest.mark.parametrize("number", range(len(answers(""))))
+@pytest.mark.parametrize("header", [GATEWAY, f"Bearer {GATEWAY}"])
+async def test_what_the_vendor_repeats_of_the_operators_headers_goes_no_further(
+    header: str, number: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A gateway's secret is as secret as a key, with its scheme and without."""
+    with structlog.testing.capture_logs() as logged:
+        async with openai_workshop(headers={"X-Gateway": header}) as made:
+            made.fake.answer_next(answers(GATEWAY)[number])
+            last = (await made.workshop.run(drawing(MODEL, preview_count=1)))[-1]
+            sent = made.fake.requests[0].headers["x-gateway"]
+    assert isinstance(last, Broken)
+    told = everything(last.error) + repr(last) + repr(logged) + caplog.text + "".join(capfd.readouterr())
+
+    assert sent == header
+    assert GATEWAY not in told
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "told"),
+    [
+        (("12345678",), "No 12345678.", "openai: No ***."),
+        (("1234567",), "No 1234567.", "openai: No 1234567."),
+        (("", " ", "image", "Basic eA=="), "No image eA== or Basic.", "openai: No image eA== or Basic."),
+        (("Basic dXNlcjpwdw==",), "Basic dXNlcjpwdw== and dXNlcjpwdw==", "openai: *** and ***"),
+        (("shared-part", "shared-part-and-more"), "shared-part-and-more", "openai: ***"),
+        (("sk-1234567-and-more",), "sk-1234567-and-more, sk-1234567", "openai: ***, ***"),
+    ],
+)
+def test_values_of_headers_are_taken_out_of_a_message(values: tuple[str, ...], message: str, told: str) -> None:
+    """Whole, and unless they are so short that the vendor may well mean something else."""
+    context = ErrorContext("openai", "host", 400, {}, "", "sk-1234567", values)
+
+    assert error_of_answer(context, json.dumps({"error": {"message": message}}).encode()).message == told
+
+
 @pytest.mark.parametrize(
     ("prompt", "message", "told"),
     [
@@ -112,8 +149,9 @@ def test_a_message_stays_short(length: int) -> None:
 
 
 def test_what_is_read_with_is_not_shown() -> None:
-    """The representation of the context of an error has neither key nor prompt; nor has that of a key."""
-    context = ErrorContext("openai", "host", 500, {}, PROMPT, KEYS[0])
+    """The representation of the context of an error has no key, prompt or header; nor has that of a key."""
+    context = ErrorContext("openai", "host", 500, {}, PROMPT, KEYS[0], (GATEWAY,))
 
     assert KEYS[0] not in f"{context!r} {Secret(KEYS[0])!r} {Secret(KEYS[0])}"
     assert "Ermintrude" not in repr(context)
+    assert GATEWAY not in repr(context)

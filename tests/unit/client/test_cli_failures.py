@@ -84,11 +84,11 @@ def test_error_line_says_all_that_helps() -> None:
         metadata={"provider_request_id": "req_x"},
     )
 
-    assert describe(error, "host:1") == (
+    assert describe(error, "host:1", tls=False) == (
         "RATE_LIMITED: too fast  [31mred. Try again in 12 s. It may have been billed. "
         "[generation gen_1, request req_1, provider openai, provider request req_x]"
     )
-    assert "It was billed." in describe(ImageGenError("x", billed="yes"), "host:1")
+    assert "It was billed." in describe(ImageGenError("x", billed="yes"), "host:1", tls=False)
 
 
 def test_no_server(run: Run) -> None:
@@ -123,8 +123,11 @@ def test_no_server(run: Run) -> None:
         (["generate", "--model", "m/x", "a cat", "--save-previews", "text"], "cannot be made"),
         (["generate", "--model", "m/x", "a cat", "--token-env", "NOT_SET"], "holds no token"),
         (["generate", "--model", "m/x", "a cat", "--token-env", "A", "--token-file", "B"], "exclude"),
-        (["generate", "--model", "m/x", "a cat", "--address", "http://h:1"], "not a URL"),
-        (["generate", "--model", "m/x", "a cat", "--ca", "absent"], "absent"),
+        (["generate", "--model", "m/x", "a cat", "--address", "http://h:1"], "asked for with --tls or --ca"),
+        (["generate", "--model", "m/x", "a cat", "--address", "localhost"], "'localhost' has no port"),
+        (["generate", "--model", "m/x", "a cat", "--ca", "absent"], "--ca: absent cannot be read: No such file"),
+        (["generate", "--model", "m/x", "a cat", "--ca", "text"], "--ca: text holds no certificates"),
+        (["generate", "--model", "m/x", "a cat", "--ca", "empty"], "--ca: empty holds no certificates"),
         (["models", "a/b", "--provider", "a"], "exclude"),
         (["read", "img_1"], "--output"),
         (["read", "", "-o", "a.png"], "image id"),
@@ -161,6 +164,7 @@ def test_token_from_file_and_environment(
 
     refused = run("generate", "--model", "m/x", "a", "--token-env", "MY_TOKEN", "--address", "example.com:1")
     assert refused.exit_code == 2
+    assert "use --tls or --ca" in refused.output
     assert "from-env" not in refused.output
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,22 @@ def explaining(*calls: image_service_pb2.PlannedCall) -> Callable[[Any, Context]
         return image_service_pb2.ExplainResponse(calls=calls)
 
     return script
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "told"), [(271.734, "0.27"), (2717.34, "2.7"), (3000, "3"), (9960, "10"), (123_456, "123")]
+)
+def test_explain_rounds_what_is_about(run: Run, thread_server: FakeServer, milliseconds: float, told: str) -> None:
+    """A duration is a guess, and is written like one; scripts get it as it came."""
+    guess = timedelta(milliseconds=milliseconds)
+    call = image_service_pb2.PlannedCall(model="a/b", requests=1)
+    call.expected_duration.FromTimedelta(guess)
+    thread_server.explain = explaining(call)
+
+    assert run("explain", "a cat", "--model", "a/b").stdout.splitlines()[1] == f"takes about {told} s"
+    assert (
+        json.loads(run("explain", "a", "--model", "a/b", "--json").stdout)["expected_duration"] == guess.total_seconds()
+    )
 
 
 def test_explain(run: Run, thread_server: FakeServer, tmp_path: Path) -> None:

@@ -76,6 +76,21 @@ def test_a_url_is_no_address() -> None:
         AsyncClient("https://example.com")
 
 
+@pytest.mark.parametrize("address", ["localhost", "localhost:", "example.com", "10.0.0.1", "[::1]", "::1"])
+def test_a_host_without_a_port_is_no_address(address: str) -> None:
+    """Port 443, which gRPC would call, is none that anybody asked for."""
+    with pytest.raises(ValueError, match=r"has no port.*'localhost:50051'"):
+        AsyncClient(address, tls=True)
+
+
+@pytest.mark.parametrize(
+    "target", ["a:1", "[::1]:1", "dns:///a", "dns:a", "unix:/a.sock", "unix:a", "ipv4:10.0.0.1,10.0.0.2"]
+)
+def test_targets_that_need_no_port(target: str) -> None:
+    """A target with a scheme means what gRPC takes it for."""
+    assert AsyncClient(target).address == target
+
+
 def test_token_needs_tls_beyond_this_machine() -> None:
     """A token is never sent in clear text over a network, and no error shows it."""
     with pytest.raises(ValueError, match="TLS") as caught:

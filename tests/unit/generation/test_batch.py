@@ -40,7 +40,7 @@ async def test_a_finished_image_is_stored_with_its_facts() -> None:
     assert generated.metadata == {"test": {"finish": "stop"}}
     assert (image.facts.media_type, image.facts.width, image.facts.height) == ("image/png", 9, 7)
     assert (image.size_bytes, image.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert (await shop.engine.image(CALLER, image.image_id))[1] == data
+    assert (await shop.engine.readers.image(CALLER, image.image_id))[1] == data
     assert result.metadata == {"test": {"id": "x"}}
 
 

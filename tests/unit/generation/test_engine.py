@@ -10,9 +10,9 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, ImageFinished, Preview, PreviewShown, Started
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import PixelSize, Task, Wish
-from imagegen_server.generation import engine, opening
+from imagegen_server.generation import opening, readers
 from imagegen_server.generation.admission import AdmissionSettings
-from imagegen_server.generation.engine import ANSWER_SECONDS
+from imagegen_server.generation.readers import ANSWER_SECONDS
 from imagegen_server.generation.opening import SHORTEST_DEADLINE_SECONDS, Terms
 from imagegen_server.generation.store import StoreSettings
 
@@ -65,7 +65,7 @@ async def test_planning_uses_up_the_deadline(monkeypatch: pytest.MonkeyPatch) ->
         clock.now += 5.0
         return prepare(task)
 
-    for room in (engine, opening):
+    for room in (readers, opening):
         monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(shop.provider, "prepare", slow_prepare)
 
@@ -182,9 +182,9 @@ async def test_images_are_kept_for_the_caller_alone() -> None:
     shop = workshop()
     image_id = (await shop.result()).images[0].image.image_id
 
-    await shop.engine.image(CALLER, image_id)
+    await shop.engine.readers.image(CALLER, image_id)
     with pytest.raises(ImageError) as caught:
-        await shop.engine.image(Caller("somebody else"), image_id)
+        await shop.engine.readers.image(Caller("somebody else"), image_id)
 
     assert caught.value.reason is Reason.IMAGE_NOT_FOUND
 
@@ -193,9 +193,9 @@ async def test_reading_an_image_is_a_call_in_hand() -> None:
     """Readers count as calls while they read, and over the cap they are refused."""
     shop = workshop(admission=AdmissionSettings(max_calls=1))
 
-    with shop.engine.counted(CALLER):
+    with shop.engine.readers.counted(CALLER):
         assert shop.admission.calls == 1
-        with pytest.raises(ImageError), shop.engine.counted(CALLER):
+        with pytest.raises(ImageError), shop.engine.readers.counted(CALLER):
             pass
 
     assert shop.admission.calls == 0
@@ -205,13 +205,13 @@ async def test_a_draining_engine_takes_no_new_work() -> None:
     """SHUTTING_DOWN, which is free, and what was finished can still be read."""
     shop = workshop()
     image_id = (await shop.result()).images[0].image.image_id
-    shop.engine.delivered(image_id)
+    shop.engine.readers.delivered(image_id)
 
     await shop.engine.drain(60.0)
 
     error = await refusal(shop)
     assert (error.reason, error.billed) == (Reason.SHUTTING_DOWN, Billed.NO)
-    await shop.engine.image(CALLER, image_id)
+    await shop.engine.readers.image(CALLER, image_id)
 
 
 async def drained_by(shop: Workshop, *acts: Callable[[], object]) -> None:
@@ -228,12 +228,12 @@ async def test_a_drain_waits_for_what_runs_and_for_readers() -> None:
     """It ends when the last image that nobody had read was delivered."""
     shop = workshop()
     result = await shop.result()
-    reading = shop.engine.counted(CALLER)
+    reading = shop.engine.readers.counted(CALLER)
     reading.__enter__()
 
     await drained_by(
         shop,
-        lambda: shop.engine.delivered(result.images[0].image.image_id),
+        lambda: shop.engine.readers.delivered(result.images[0].image.image_id),
         lambda: reading.__exit__(None, None, None),
     )
 
@@ -261,7 +261,7 @@ async def test_a_result_of_which_a_part_is_gone_tells_how_to_get_the_rest() -> N
     with pytest.raises(ImageError) as caught:
         await shop.open(drawing(count=2), request_id="mine")
     async with shop.opened(drawing(count=2), request_id="mine", with_bytes=False):
-        await shop.engine.image(CALLER, there)
+        await shop.engine.readers.image(CALLER, there)
     shop.store._drop(there)
     with pytest.raises(ImageError) as later:
         await shop.open(drawing(count=2), request_id="mine")

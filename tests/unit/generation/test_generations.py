@@ -62,22 +62,27 @@ async def test_a_running_one_does_not_expire() -> None:
 
 
 async def test_when_they_take_too_much_those_that_were_read_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody has read to its end stays, whatever its age."""
+    """What nobody has read to its end stays, whatever its age, and so does what has an image that nobody has."""
     shop = workshop()
-    monkeypatch.setattr(generations, "MOST_RESTING_BYTES", 3 * generations._PLAIN_BYTES)
+    monkeypatch.setattr(generations, "MOST_RESTING_BYTES", 4 * generations._PLAIN_BYTES)
     unread = await made(shop)
-    read = [await made(shop) for _ in range(3)]
-    for generation_id in read[:2]:
-        shop.engine.told(generation_id)
+    told_only = await made(shop)
+    read = [await made(shop) for _ in range(2)]
+    shop.engine.readers.told(told_only)
+    for generation_id in read:
+        shop.engine.readers.told(generation_id)
+        for image_id in tuple(shop.generations.find(CALLER.name, generation_id).undelivered):
+            shop.engine.readers.delivered(image_id)
 
-    newest = await made(shop)
+    newest = [await made(shop) for _ in range(2)]
 
-    known = [await resume(shop, generation_id) is None for generation_id in (unread, *read, newest)]
-    assert known == [True, False, False, True, True]
+    known = [await resume(shop, generation_id) is None for generation_id in (unread, told_only, *read, *newest)]
+    assert known == [True, True, False, False, True, True]
+    assert len(shop.generations._by_image) == 4
 
 
 async def test_those_that_were_left_without_an_image_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many callers leave before there is anything to fetch: what is kept of it has a limit."""
+    """However many callers leave, or cancel, before there is anything to fetch: what is kept of it has a limit."""
     shop = workshop(never)
     monkeypatch.setattr(generations, "MOST_RESTING_BYTES", 6 * generations._PLAIN_BYTES)
     left = []
@@ -93,7 +98,7 @@ async def test_those_that_were_left_without_an_image_may_go(monkeypatch: pytest.
                 await asyncio.sleep(0)
 
     known = [await resume(shop, generation_id) is None for generation_id in left]
-    assert known == [True, False, False, True, True]
+    assert known == [False, False, True, True, True]
 
 
 async def test_long_words_count(monkeypatch: pytest.MonkeyPatch) -> None:

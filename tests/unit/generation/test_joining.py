@@ -10,6 +10,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, Started
 from imagegen_server.domain.image import UNREADABLE
 from imagegen_server.domain.task import ImageReference, RetryWish, Wish
+from imagegen_server.generation.admission import AdmissionSettings
 from imagegen_server.generation.generation import BrokenGeneration, Generation
 from imagegen_server.generation.opening import Terms
 from imagegen_server.generation.reading import Reading
@@ -351,7 +352,7 @@ async def test_resume_behind_the_end_is_refused() -> None:
     ("id_", "reason"),
     [
         ("nonsense", Reason.GENERATION_NOT_FOUND),
-        ("gen_aaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbb", Reason.WRONG_INSTANCE),
+        ("gen_aaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Reason.WRONG_INSTANCE),
     ],
 )
 async def test_ids_of_elsewhere(id_: str, reason: Reason) -> None:
@@ -419,3 +420,44 @@ async def test_a_draining_engine_lets_readers_in() -> None:
     for one in (again, reading):
         await one.close()
     await drain
+
+
+async def test_who_comes_back_has_the_place_of_the_generation() -> None:
+    """With all places taken by detached generations each of them can be read, and a second reader finds none."""
+    shop = workshop(never, admission=AdmissionSettings(max_calls=1))
+    reading = await started(shop)
+    await reading.close()
+
+    again = await shop.engine.resume(CALLER, Terms(), request_id="mine")
+    error = await refused(shop.engine.resume(CALLER, Terms(), request_id="mine"))
+
+    assert error.reason is Reason.SERVER_BUSY
+    assert shop.in_hand[0] == 1
+    await shop.engine.cancel(CALLER, request_id="mine")
+    await events_of(again.generation)
+    await again.close()
+    assert shop.in_hand == (0, 0, 0)
+
+
+async def test_a_replay_is_one_call() -> None:
+    """A resting generation that is woken takes the place of its reader alone."""
+    shop = workshop(admission=AdmissionSettings(max_calls=1))
+    await shop.run(request_id="mine")
+
+    reading = await shop.open(request_id="mine")
+
+    assert shop.in_hand[0] == 1
+    await reading.close()
+    assert shop.in_hand == (0, 0, 0)
+
+
+async def test_nothing_is_fetched_for_a_model_that_may_not_be_used() -> None:
+    """An input by URL waits until it is known that the caller may use the model at all."""
+    shop = workshop()
+    wish = replace(editing(png()), images=(UNREADABLE,), references=(replace(REFERENCE, url="http://127.0.0.1:1/"),))
+    opening = shop.engine.open(wish, Caller("shop", models=("other/*",)), Terms())
+
+    assert (await refused(opening)).reason is Reason.CALLER_NOT_ALLOWED
+    assert (await refused(shop.open(replace(wish, model="nobody/x")))).reason is Reason.PROVIDER_NOT_CONFIGURED
+    assert (await refused(shop.open(wish))).reason is Reason.INPUT_NOT_FETCHED
+    assert shop.in_hand == (0, 0, 0)

@@ -278,3 +278,20 @@ async def test_a_full_queue_refuses_at_once() -> None:
 
     assert (caught.value.reason, caught.value.billed) == (Reason.SERVER_BUSY, Billed.NO)
     assert caught.value.retry_after is not None
+
+
+async def test_a_token_that_was_not_used_is_given_back() -> None:
+    """Stopped while it waits for the token bucket, a call takes nobody's place."""
+    shop = shop_of(in_turn(Complete(0, png())), RetrySettings(strategy="token_bucket", capacity=1, per_second=0.01))
+    await shop.result()
+    retry = shop.engine._tools.upstreams["test"].retry
+    for _ in range(3):
+        async with shop.opened() as generation:
+            shop.engine.launch(generation)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            generation.stop(ImageError(Reason.CANCELLED, "stopped"))
+            await generation.log.end()
+
+    assert 90 < retry.before_request() <= 100
+    assert len(shop.provider.tasks) == 1

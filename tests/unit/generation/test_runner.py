@@ -11,7 +11,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, ProviderEvent
 from imagegen_server.domain.result import AttemptOutcome, StoredImage
 from imagegen_server.domain.task import Task
-from imagegen_server.generation import arrivals, engine, opening, runner
+from imagegen_server.generation import arrivals, opening, readers, runner
 from imagegen_server.providers.base import Call
 
 from tests.support.generation import able, drawing, events_of, until, workshop, yielding
@@ -25,7 +25,7 @@ STOP = ImageError(Reason.CANCELLED, "stopped by the test")
 def short(monkeypatch: pytest.MonkeyPatch) -> float:
     """A deadline that is long enough to be taken and leaves a generation very little time."""
     deadline = opening.SHORTEST_DEADLINE_SECONDS + 30
-    monkeypatch.setattr(engine, "ANSWER_SECONDS", deadline - 0.02)
+    monkeypatch.setattr(readers, "ANSWER_SECONDS", deadline - 0.02)
     return deadline
 
 

@@ -10,7 +10,7 @@ import structlog
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, ProviderEvent
 from imagegen_server.domain.task import Task
-from imagegen_server.generation import engine, runner
+from imagegen_server.generation import readers, runner
 from imagegen_server.generation.generation import Generation, do_nothing
 from imagegen_server.generation.log import Entry
 from imagegen_server.providers.base import Call
@@ -107,7 +107,7 @@ async def test_what_comes_while_a_stop_settles_is_kept() -> None:
 @pytest.mark.parametrize("stopped_first", [True, False])
 async def test_a_stop_and_a_deadline_that_has_come(monkeypatch: pytest.MonkeyPatch, stopped_first: bool) -> None:
     """The first of both gives the reason, and there is one end."""
-    monkeypatch.setattr(engine, "ANSWER_SECONDS", 31.0)
+    monkeypatch.setattr(readers, "ANSWER_SECONDS", 31.0)
     shop = workshop(never)
     async with shop.opened(time_left=30.9) as generation:
         shop.engine.launch(generation)

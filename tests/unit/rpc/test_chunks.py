@@ -39,7 +39,7 @@ async def seen_by(
     shop: Workshop, generation: Generation, after: int = 0, mode: image_pb2.DeliveryMode.ValueType = INLINE
 ) -> Seen:
     """Read all messages from a number on."""
-    return await watch(stream_events(shop.engine, generation, after=after, mode=mode, heartbeat=math.inf))
+    return await watch(stream_events(shop.engine.readers, generation, after=after, mode=mode, heartbeat=math.inf))
 
 
 def numbers(events: Sequence[image_stream_pb2.ImageStreamEvent]) -> list[int]:
@@ -101,7 +101,9 @@ async def test_a_reader_may_start_after_any_number() -> None:
     for after in range(len(whole)):
         rest = [
             as_event(event)
-            async for event in stream_events(shop.engine, generation, after=after, mode=INLINE, heartbeat=math.inf)
+            async for event in stream_events(
+                shop.engine.readers, generation, after=after, mode=INLINE, heartbeat=math.inf
+            )
         ]
         assert rest == whole[after:]
 
@@ -134,7 +136,9 @@ async def test_a_broken_generation_ends_by_an_error() -> None:
     for after in (0, generation.log.sequence - 1, generation.log.sequence):
         seen = Seen()
         with pytest.raises(BrokenGeneration) as caught:
-            await watch(stream_events(shop.engine, generation, after=after, mode=INLINE, heartbeat=math.inf), seen)
+            await watch(
+                stream_events(shop.engine.readers, generation, after=after, mode=INLINE, heartbeat=math.inf), seen
+            )
         assert caught.value.error.reason is Reason.PROVIDER_ERROR
         assert caught.value.failure.generation_id == generation.id
         assert "result" not in seen.kinds
@@ -156,7 +160,7 @@ async def test_a_heartbeat_repeats_the_last_state() -> None:
     shop = workshop()
     generation = (await shop.open()).generation
     generation.last_progress = Progress(Phase.QUEUED, queue_position=3)
-    stream = stream_events(shop.engine, generation, after=0, mode=INLINE, heartbeat=0.001)
+    stream = stream_events(shop.engine.readers, generation, after=0, mode=INLINE, heartbeat=0.001)
     await anext(stream)
 
     beats = [as_event(await anext(stream)) for _ in range(2)]
@@ -170,7 +174,7 @@ async def test_a_heartbeat_repeats_the_last_state() -> None:
 async def test_a_preview_that_is_superseded_while_it_is_sent_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow reader in the middle of a preview is not kept from the finished image, and sees no number twice."""
     shop, generation = await ended()
-    stream = stream_events(shop.engine, generation, after=0, mode=INLINE, heartbeat=math.inf)
+    stream = stream_events(shop.engine.readers, generation, after=0, mode=INLINE, heartbeat=math.inf)
     events = [as_event(await anext(stream))]
     while not events[-1].HasField("chunk"):
         events.append(as_event(await anext(stream)))

@@ -112,7 +112,7 @@ async def test_it_is_a_call_of_its_caller_and_no_image() -> None:
     with acting_for(busy):
         for _ in range(3):
             await explained(shop, generate=generate(options={"count": 4}))
-        with shop.engine.counted(busy), pytest.raises(ImageError) as caught:
+        with shop.engine.readers.counted(busy), pytest.raises(ImageError) as caught:
             await explained(shop, generate=generate())
 
     assert caught.value.reason is Reason.CALLER_LIMIT_EXCEEDED
@@ -133,7 +133,7 @@ async def test_a_full_server_explains_nothing() -> None:
     shop = workshop(admission=AdmissionSettings(max_calls=1))
     with pytest.raises(ImageError):
         await explained(shop, generate=generate("nobody/any"))
-    with shop.engine.counted(ANONYMOUS), pytest.raises(ImageError) as caught:
+    with shop.engine.readers.counted(ANONYMOUS), pytest.raises(ImageError) as caught:
         await explained(shop, generate=generate())
 
     assert caught.value.reason is Reason.SERVER_BUSY

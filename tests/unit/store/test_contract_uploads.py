@@ -175,20 +175,26 @@ async def test_dropping_spares_what_is_finished(open_store: OpenStore) -> None:
     assert await there(store, image)
 
 
-async def test_the_first_piece_takes_room_for_all(open_store: OpenStore) -> None:
-    """What is declared counts before it comes; what does not fit is refused, with a wait, and nothing is begun."""
+async def test_room_is_taken_as_pieces_come(open_store: OpenStore) -> None:
+    """A size that is only declared keeps nobody out; a piece without room is refused, with a wait, and can come again."""
     store = await open_store(max_bytes=4 * MIB)
-    assert (await store.add_piece(CALLER, "a" * 64, 3 * MIB, 0, b"1")).committed_bytes == 1
+    for name in "abcdef":
+        assert (await store.add_piece(CALLER, name * 64, 3 * MIB, 0, b"1")).committed_bytes == 1
+    reservation = await store.reserve(2 * MIB)
 
     with pytest.raises(ImageError) as caught:
-        await store.add_piece(CALLER, "b" * 64, 2 * MIB, 0, b"1")
+        await store.add_piece(CALLER, "a" * 64, 3 * MIB, 1, bytes(5 * MIB // 2))
+    with pytest.raises(ImageError):
+        await store.add_piece(CALLER, "0" * 64, 3 * MIB, 0, bytes(5 * MIB // 2))
 
     assert caught.value.reason is Reason.SERVER_BUSY
     assert caught.value.retry_after is not None
-    assert await reason_of(store.reserve(2 * MIB)) is Reason.SERVER_BUSY
-    assert (await store.add_piece(CALLER, "b" * 64, 2 * MIB, 0, b"")).committed_bytes == 0
-    await store.drop_upload(CALLER, "a" * 64)
-    assert (await store.add_piece(CALLER, "b" * 64, 2 * MIB, 0, b"1")).committed_bytes == 1
+    assert (await store.add_piece(CALLER, "a" * 64, 3 * MIB, 0, b"")).committed_bytes == 1
+    assert (await store.add_piece(CALLER, "0" * 64, 3 * MIB, 0, b"")).committed_bytes == 0
+    reservation.release()
+    assert (
+        await store.add_piece(CALLER, "a" * 64, 3 * MIB, 1, bytes(5 * MIB // 2))
+    ).committed_bytes == 5 * MIB // 2 + 1
 
 
 async def test_asking_takes_no_room(open_store: OpenStore) -> None:
@@ -222,7 +228,7 @@ async def test_uploads_are_kept_when_room_is_short(open_store: OpenStore) -> Non
     await add(store, 0, DATA[:4])
     store.delivered(image.image_id)
 
-    await store.add_piece(CALLER, "a" * 64, 5 * MIB // 2, 0, b"1")
+    await store.add_piece(CALLER, "a" * 64, 3 * MIB, 0, bytes(5 * MIB // 2))
 
     assert (await there(store, read), await there(store, image)) == (False, True)
     assert (await ask(store)).committed_bytes == 4

@@ -45,7 +45,7 @@ class Budget(RuleBasedStateMachine):
     @property
     def must_be_kept(self) -> int:
         """What no new work may take."""
-        uploads = [size for size, _ in self.begun.values()] + [size for _, size in self.uploaded.values()]
+        uploads = [there for _, there in self.begun.values()] + [size for _, size in self.uploaded.values()]
         kept = [*self.unread.values(), *self.open.values(), *self.claimed.values()]
         return sum(kept) + sum(uploads) + UPLOAD_BYTES * len(uploads)
 
@@ -85,15 +85,16 @@ class Budget(RuleBasedStateMachine):
 
     @rule(name=names, size=st.integers(1, 6000), part=st.floats(0, 1))
     def send(self, name: str, size: int, part: float) -> None:
-        """Begins an upload, or sends more of it; refused exactly if a new one finds no room."""
+        """Begins an upload, or sends more of it; refused exactly if what comes finds no room."""
         size, there = self.begun.get(name, (size, 0))
         data = bytes(max(1, int((size - there) * part))) if there < size else b""
+        beside = 0 if name in self.begun else UPLOAD_BYTES
         if name in self.uploaded:
             image_id, size = self.uploaded[name]
             again = self.run(self.store.add_piece("me", name, size, 0, b"")).image
             assert again is not None
             assert again.image_id == image_id
-        elif name not in self.begun and self.must_be_kept + size + UPLOAD_BYTES > ROOM:
+        elif data and self.must_be_kept + len(data) + beside > ROOM:
             with pytest.raises(ImageError):
                 self.run(self.store.add_piece("me", name, size, there, data))
         else:

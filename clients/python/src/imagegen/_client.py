@@ -48,15 +48,16 @@ class AsyncClient:
         """Decide where to connect and how; nothing is sent yet.
 
         Args:
-            address: "host:port" or any gRPC target. None = the environment variable IMAGEGEN_ADDRESS, else
-                "127.0.0.1:50051".
+            address: "host:port", or any gRPC target that begins with its scheme. None = the environment variable
+                IMAGEGEN_ADDRESS, else "127.0.0.1:50051".
             tls: True = TLS with gRPC's default roots; credentials of `grpc.ssl_channel_credentials` for roots or a
                 client certificate of your own. False = clear text.
             token: sent with every call as `authorization: Bearer`, over TLS or to this machine only.
             timeout: seconds for each call that has no limit of its own. None = as long as it takes.
 
         Raises:
-            ValueError: the address is a URL, or the token would travel in clear text beyond this machine.
+            ValueError: the address is a URL or has no port, or the token would travel in clear text beyond this
+                machine.
         """
         self._connection = Connection(address, tls=tls, token=token, timeout=timeout)
 

@@ -39,6 +39,7 @@ _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
 # Any other scheme may lead anywhere, and so may a list of addresses.
 _HOST: Final = re.compile(r"(?:(?:dns|ipv4|ipv6):(?://[^/]*/)?)?(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:/,]+))(?::\d+)?")
+_HOST_ALONE: Final = re.compile(r"(?:\[[^\]]*\]|[^:/,\[\]]+):?")
 
 
 class Reader(Protocol):
@@ -62,11 +63,14 @@ class Connection:
         """Decide where to connect and how; nothing is sent yet.
 
         Raises:
-            ValueError: the address is a URL, or a token would travel in clear text beyond this machine.
+            ValueError: the address is a URL or has no port, or a token would travel in clear text beyond this machine.
         """
         self.address = address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
         if self.address.startswith(("http://", "https://")):
             raise ValueError(f"the address is host:port, not a URL: {self.address!r}; TLS is asked for with tls=True")
+        if lacks_port(self.address):
+            msg = f"{self.address!r} has no port: the address is host:port, such as 'localhost:50051' or '[::1]:50051'"
+            raise ValueError(msg)
         self._credentials = grpc.ssl_channel_credentials() if tls is True else tls or None
         self._loopback = is_loopback(self.address)
         if token and self._credentials is None and not self._loopback:
@@ -183,6 +187,17 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(found["v6"] or found["name"]).is_loopback
     except ValueError:
         return False
+
+
+def lacks_port(address: str) -> bool:
+    """Whether this is a host alone, for which gRPC would take port 443. Targets with a scheme are meant so."""
+    if _HOST_ALONE.fullmatch(address):
+        return True
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def service_config() -> str:

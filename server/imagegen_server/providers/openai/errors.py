@@ -5,7 +5,7 @@ Sources: the error guide of platform.openai.com/docs, the OpenAPI document, and 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
@@ -52,6 +52,9 @@ _LONGEST_NAME = 100
 _SHORTEST_ECHO = 8
 """Characters of a prompt from which on its words in a message are no chance."""
 
+_SHORTEST_SECRET = 8
+"""The same of the value of a header."""
+
 _ECHO = 16
 """The same of a part of it: a vendor may shorten what it repeats."""
 
@@ -60,7 +63,7 @@ _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mas
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """What an error is read with. `prompt` and `key` are those of the request, so that a message never repeats them."""
+    """What an error is read with. `prompt`, `key` and `header_values` are the request's: no message repeats them."""
 
     provider: str
     host: str
@@ -68,6 +71,8 @@ class ErrorContext:
     headers: Mapping[str, str]
     prompt: str = field(repr=False)
     key: str = field(repr=False)
+    header_values: tuple[str, ...] = field(default=(), repr=False)
+    """Of the headers that the operator has configured: those of a gateway in between may be secrets."""
 
     @property
     def request_id(self) -> str:
@@ -171,14 +176,27 @@ def _violations(context: ErrorContext, said: Mapping[str, object], message: str)
 
 
 def _without_secrets(text: str, context: ErrorContext) -> str:
-    """Take out what a vendor may repeat: the key, the caller's words and images; and what moves a terminal's cursor."""
-    told = _without_echo(_without_key(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)
+    """Take out what a vendor may repeat: keys, the caller's words and images; and what moves a terminal's cursor."""
+    told = _without_echo(_without_keys(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)
     told = _DATA.sub("(data)", told)[:_LONGEST_MESSAGE]
     return told if told.isprintable() else "".join(letter if letter.isprintable() else " " for letter in told)
 
 
-def _without_key(text: str, context: ErrorContext) -> str:
-    return _KEY.sub("***", text.replace(context.key, "***") if context.key else text)
+def _without_keys(text: str, context: ErrorContext) -> str:
+    # The longest first: one may be a part of another.
+    for secret in sorted(_secrets(context), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _KEY.sub("***", text)
+
+
+def _secrets(context: ErrorContext) -> Iterator[str]:
+    if context.key:
+        yield context.key
+    for value in context.header_values:
+        # Of "Bearer abc" a vendor may repeat the second half alone.
+        for secret in (value.strip(), value.strip().partition(" ")[2].strip()):
+            if len(secret) >= _SHORTEST_SECRET:
+                yield secret
 
 
 def _without_echo(text: str, prompt: str) -> str:

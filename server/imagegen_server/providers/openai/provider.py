@@ -101,7 +101,9 @@ class OpenAI(Provider):
                 files = await files_of(task)
             exchange = call.http.post_form("/images/edits", form_of(fields), files, headers)
         async with exchange as answer:
-            context = ErrorContext(self._name, call.http.host, answer.status, answer.headers, task.prompt, key)
+            context = ErrorContext(
+                self._name, call.http.host, answer.status, answer.headers, task.prompt, key, call.http.header_values
+            )
             if not answer.ok:
                 raise error_of_answer(context, await _read_error(answer))
             try:

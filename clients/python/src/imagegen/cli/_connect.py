@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,18 +42,31 @@ class Server:
             except ImageGenError as error:
                 if as_json:
                     json_error(error)
-                click.echo(f"imagegen: {describe(error, client.address)}", err=True)
+                click.echo(
+                    f"imagegen: {describe(error, client.address, tls=self.tls or self.ca is not None)}", err=True
+                )
                 sys.exit(exit_code(error))
 
     def _client(self) -> Client:
         token = read_token(self.token_env, self.token_file)
-        tls: bool | grpc.ChannelCredentials = self.tls
+        tls = self.tls if self.ca is None else grpc.ssl_channel_credentials(_read_roots(self.ca))
         try:
-            if self.ca is not None:
-                tls = grpc.ssl_channel_credentials(root_certificates=self.ca.read_bytes())
             return Client(self.address, tls=tls, token=token, timeout=self.timeout)
-        except (OSError, ValueError) as error:
-            raise click.UsageError(str(error)) from error
+        except ValueError as error:
+            # The library names its own argument; here it is an option.
+            raise click.UsageError(str(error).replace("tls=True", "--tls or --ca")) from error
+
+
+def _read_roots(file: Path) -> bytes:
+    try:
+        roots = file.read_bytes()
+        # gRPC would tell it at the first call, and as a trouble of the connection.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=roots.decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError) as error:
+        raise click.UsageError(f"--ca: {file} holds no certificates in PEM") from error
+    except OSError as error:
+        raise click.UsageError(f"--ca: {file} cannot be read: {error.strerror or error}") from error
+    return roots
 
 
 _OPTIONS: Final = (

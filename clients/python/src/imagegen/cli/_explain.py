@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import click
 
@@ -11,6 +12,8 @@ from imagegen.cli._connect import Server, connection_options
 from imagegen.cli._inputs import read_image, read_prompt
 from imagegen.cli._report import facts
 from imagegen.cli._wishes import Wishes, wish_options
+
+_TWO_DIGITS: Final = 10
 
 
 @click.command()
@@ -44,13 +47,18 @@ def _image(argument: str | None) -> Image | None:
     return None if argument is None else read_image(argument)
 
 
+def _seconds(duration: float) -> str:
+    """Two digits, and whole seconds: more is not meant by "about"."""
+    return f"{duration:.0f}" if duration >= _TWO_DIGITS else f"{duration:.2g}"
+
+
 def _text(number: int, call: PlannedCall) -> str:
     requests = f", {call.requests} requests" if call.requests > 1 else ""
     where = " ".join(part for part in (call.method, call.url) if part) or "in the server itself"
     lines = [f"{number}. {call.model}: {where}{requests}", call.body]
     lines += [f"warning: {warning.field}: {warning.message or warning.reason}" for warning in call.warnings]
     if call.expected_duration is not None:
-        lines.append(f"takes about {call.expected_duration:g} s")
+        lines.append(f"takes about {_seconds(call.expected_duration)} s")
     if call.expected_cost is not None:
         cost = call.expected_cost
         lines.append(f"costs {cost.amount:g} {cost.currency}{' (estimated)' if cost.estimated else ''}")

@@ -73,17 +73,55 @@ _ADVICE: Final[Mapping[str, str]] = {
     Reason.IMAGE_NOT_FOUND: "It may have expired.",
 }
 
+_NO_SERVER: Final = "Is a server running at {address}? Start 'imagegen-server serve', or name one with --address."
+_NOT_TRUSTED: Final = (
+    "The certificate of {address} is not trusted: --ca names a file with the roots that issued it, "
+    "--tls alone trusts gRPC's default roots."
+)
+_OTHER_NAME: Final = (
+    "The certificate is not for {address}: give --address a name that stands in it, --tls and --ca insist on that."
+)
+_ENDED: Final = (
+    "What listens at {address} ended the TLS connection that --tls or --ca asked for. Does it want a client "
+    "certificate? The command cannot give one; the Python client can, by grpc.ssl_channel_credentials."
+)
+_NO_TLS: Final = "What listens at {address} speaks no TLS: leave --tls and --ca out."
+_NO_GRPC: Final = "What listens at {address} speaks TLS but not gRPC. Is the port right?"
+_NO_CLEAR_TEXT: Final = (
+    "What listens at {address} speaks no gRPC in clear text. Does it speak TLS? "
+    "Then give --tls, or --ca with a file of its roots."
+)
+
+_NOT_CONNECTED: Final = "failed to connect to all addresses"
+"""How gRPC begins to say that there never was a connection. Below: how it goes on, in 1.71 or since."""
+_BY_WORDS_OVER_TLS: Final[Mapping[str, str]] = {
+    "CERTIFICATE_VERIFY_FAILED": _NOT_TRUSTED,
+    "Hostname Verification Check failed": _OTHER_NAME,
+    "is not in peer certificate": _OTHER_NAME,
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "missing selected ALPN property": _NO_GRPC,
+    "Socket closed": _ENDED,
+    "Connection reset by peer": _ENDED,
+    "CERTIFICATE_REQUIRED": _ENDED,
+}
+_BY_WORDS_IN_CLEAR_TEXT: Final[Mapping[str, str]] = {
+    "Socket closed": _NO_CLEAR_TEXT,
+    "Connection reset by peer": _NO_CLEAR_TEXT,
+    "http1.x server": _NO_CLEAR_TEXT,
+    "Failed parsing HTTP/2": _NO_CLEAR_TEXT,
+}
+
 
 def exit_code(error: ImageGenError) -> int:
     """The exit code for a failure; a reason that this client does not know is another failure."""
     return _BY_REASON.get(error.reason, FAILED)
 
 
-def describe(error: ImageGenError, address: str) -> str:
+def describe(error: ImageGenError, address: str, *, tls: bool) -> str:
     """One line: the reason, what happened, what to do, whether it may have cost money, and the ids for support."""
     parts = [_sentence(" ".join(str(error).split()))]
     if error.reason == Reason.NETWORK_ERROR and error.code is grpc.StatusCode.UNAVAILABLE and not error.provider:
-        parts.append(f"Is a server running at {address}? Start 'imagegen-server serve', or name one with --address.")
+        parts.append(_why_unreachable(error.message, tls=tls).format(address=address))
     elif error.retry_delay is not None:
         parts.append(f"Try again in {error.retry_delay:g} s.")
     elif error.reason in _ADVICE:
@@ -100,6 +138,15 @@ def describe(error: ImageGenError, address: str) -> str:
     line = " ".join(parts) + (f" [{told}]" if told else "")
     # Providers' texts reach the terminal from here; control sequences among them must not.
     return "".join(character if character.isprintable() else " " for character in line)
+
+
+def _why_unreachable(told: str, *, tls: bool) -> str:
+    """What stands in the way to a server, by what gRPC tells of it."""
+    if told.startswith(_NOT_CONNECTED):
+        for words, why in (_BY_WORDS_OVER_TLS if tls else _BY_WORDS_IN_CLEAR_TEXT).items():
+            if words in told:
+                return why
+    return _NO_SERVER
 
 
 def _sentence(text: str) -> str:
