@@ -104,7 +104,7 @@ async def test_reference_gives_facts_without_bytes() -> None:
     [
         ("", grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
         ("nonsense", grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND"),
-        ("img_elsewher_aaaaaaaa", grpc.StatusCode.FAILED_PRECONDITION, "WRONG_INSTANCE"),
+        ("img_elsewher_0123456789abcdef0123456789abcdef", grpc.StatusCode.FAILED_PRECONDITION, "WRONG_INSTANCE"),
     ],
 )
 async def test_what_cannot_be_read(image_id: str, code: grpc.StatusCode, reason: str) -> None:

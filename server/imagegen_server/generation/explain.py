@@ -74,6 +74,9 @@ class Explainer:
         :raises ImageError: as Inputs.resolve, Planner.plan and a middleware
         """
         wrong = list(violations)
+        if wish.references:
+            # Nothing is fetched for somebody who may not use the model.
+            self._planner.names.choose(wish, caller, list(wrong))
         wish = await self._inputs.resolve(wish, caller.name, ticket, wrong)
         context = Context(
             operation=wish.operation,

@@ -27,7 +27,7 @@ class Generations:
         self._ended: dict[str, tuple[float, int]] = {}
         """By id, oldest first: when it expires, and its bytes."""
         self._spent: dict[str, None] = {}
-        """Of the ended: those that may go when they take too much, in the order in which nobody needed them any more."""
+        """Of the ended: those that may go when they take too much, in the order in which they were needed no more."""
         self._by_image: dict[str, Generation] = {}
         """Of the ended: whose images nobody has received yet."""
         self._timer: asyncio.TimerHandle | None = None

@@ -94,7 +94,7 @@ class Opener:
             held.release_caller = self._limits.admit(caller, 0)
             if wish.references:
                 # Nothing is fetched for somebody who may not use the model.
-                self._planner.choose(wish, caller, list(wrong))
+                self._planner.names.choose(wish, caller, list(wrong))
             context.request = await self._inputs.resolve(wish, caller.name, held.ticket, wrong)
             if not wrong:
                 before = context.request

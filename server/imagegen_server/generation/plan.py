@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imagegen_server.domain.caller import ANONYMOUS, Caller
-from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import RetryWish, Task, Wish
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
-from .callers import may_use
 from .fitting import fit, mask_effect, over_limits, require_operation
+from .names import Choice, ModelNames, invalid
 from .params import merge_params
 from .prices import Price
 
-_LONGEST_NAME = 512
 _MASKS_AT_ONCE = 2
 """Masks that are decoded at the same time: each may take hundreds of megabytes."""
 
@@ -51,19 +49,6 @@ class Plan:
         return self.candidates[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A model that a request names, by itself or through an alias, and the field that names it."""
-
-    field: str
-    entry: ProviderEntry
-    model: Model
-
-    @property
-    def name(self) -> str:
-        return f"{self.entry.name}/{self.model.id}"
-
-
 class Planner:
     """Turns wishes into plans. Spends nothing."""
 
@@ -74,42 +59,10 @@ class Planner:
         prices: Mapping[str, Price] | None = None,
     ) -> None:
         """Know the providers, the aliases (each of one or more "provider/model", in order) and prices by model."""
+        self.names = ModelNames(registry, aliases)
         self._registry = registry
-        self._aliases = aliases
         self._prices = prices or {}
         self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
-
-    def resolve(self, name: str) -> list[tuple[ProviderEntry, Model]]:
-        """Find the providers and models that a name or an alias means, the first to be tried first.
-
-        :raises ImageError: MODEL_NOT_FOUND, PROVIDER_NOT_CONFIGURED
-        """
-        if len(name.encode()) > _LONGEST_NAME:
-            raise ImageError(Reason.MODEL_NOT_FOUND, f"no model's name is longer than {_LONGEST_NAME} bytes")
-        return [self._find(full, name) for full in ([name] if "/" in name else self._aliases.get(name, [""]))]
-
-    def _find(self, full: str, name: str) -> tuple[ProviderEntry, Model]:
-        provider_name, _, model_id = full.partition("/")
-        if not model_id:
-            known = ", ".join(sorted(self._aliases)) or "none"
-            raise ImageError(
-                Reason.MODEL_NOT_FOUND,
-                f"model {name!r} is no alias of this server (aliases: {known}); write provider/model",
-                metadata={"model": name},
-            )
-        entry = self._registry.entries.get(provider_name)
-        if entry is None:
-            known = ", ".join(self._registry.entries) or "none"
-            raise ImageError(
-                Reason.PROVIDER_NOT_CONFIGURED,
-                f"provider {provider_name!r} is not configured on this server (configured: {known})",
-                metadata={"model": full},
-            )
-        return entry, entry.provider.model(model_id)
-
-    def aliases_of(self, full_name: str) -> list[str]:
-        """List the aliases that try "provider/model" first."""
-        return [alias for alias, targets in self._aliases.items() if targets[0] == full_name]
 
     async def plan(
         self,
@@ -131,10 +84,10 @@ class Planner:
             for key in wish.params
             if not self._registry.params_key_known(key)
         ]
-        choices = self.choose(wish, caller, wrong)
+        choices = self.names.choose(wish, caller, wrong)
         mask_checks = _MaskCheck(wish, self._decoding)
         found: list[Candidate] = []
-        refused: list[tuple[_Choice, ImageError]] = []
+        refused: list[tuple[Choice, ImageError]] = []
         for choice in choices:
             try:
                 found.append(await self._candidate(choice, wish, wrong, warnings, mask_checks))
@@ -153,43 +106,9 @@ class Planner:
             found = [replace(candidate, warnings=candidate.warnings + left_out) for candidate in found]
         return Plan(tuple(found), wish.retry)
 
-    def choose(self, wish: Wish, caller: Caller, wrong: list[Violation]) -> "list[_Choice]":
-        """Find all models that the request names, each once. Appends to `wrong` the names that mean none.
-
-        :raises ImageError: as `resolve`, if nothing else is wrong; CALLER_NOT_ALLOWED
-        """
-        try:
-            choices = [_Choice("model", *found) for found in self.resolve(wish.model)]
-        except ImageError as error:
-            if not wrong:
-                raise
-            if all(violation.field != "model" for violation in wrong):
-                wrong.append(Violation("model", error.message))
-            raise _invalid(wrong, wish.model) from None
-        asked = dict.fromkeys((choice.name for choice in choices), wish.model)
-        for position, name in enumerate(wish.retry.fallback_models):
-            field = f"retry.fallback_models[{position}]"
-            try:
-                further = [_Choice(field, *found) for found in self.resolve(name)]
-            except ImageError as error:
-                wrong.append(Violation(field, error.message))
-                continue
-            for choice in further:
-                if choice.name not in asked:
-                    asked[choice.name] = name
-                    choices.append(choice)
-        for choice in choices:
-            if not may_use(caller, asked[choice.name], choice.name):
-                raise ImageError(
-                    Reason.CALLER_NOT_ALLOWED,
-                    f"{caller.name} may not use {choice.name}; ListModels tells what it may use",
-                    metadata={"model": choice.name},
-                )
-        return choices
-
     async def _candidate(
         self,
-        choice: _Choice,
+        choice: Choice,
         wish: Wish,
         violations: Sequence[Violation],
         warnings: Sequence[Warning],
@@ -213,7 +132,7 @@ class Planner:
             why = f"{model.id} shows {task.preview_count or 'none'} with these options"
             noted.append(Warning("options.preview_count", WarningReason.IGNORED, why))
         if wrong:
-            raise _invalid(wrong, name)
+            raise invalid(wrong, name)
         if wish.strict and (refused := [note for note in noted if note.reason is not WarningReason.MODEL_RETIRING]):
             raise ImageError(
                 Reason.OPTION_NOT_SUPPORTED,
@@ -273,17 +192,6 @@ def _prepare(task: Task, entry: ProviderEntry, wrong: list[Violation], noted: li
 def _within(field: str, other: str) -> bool:
     """Tell whether a field is another one, or a part of it."""
     return field == other or field.startswith((f"{other}.", f"{other}["))
-
-
-def _invalid(violations: Sequence[Violation], model: str) -> ImageError:
-    first = violations[0]
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return ImageError(
-        Reason.INVALID_REQUEST,
-        f"{first.field}: {first.description}{more}",
-        violations=violations,
-        metadata={"model": model} if model else {},
-    )
 
 
 def _fan_out(task: Task, entry: ProviderEntry) -> tuple[tuple[int, Task], ...]:

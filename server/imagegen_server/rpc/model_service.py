@@ -76,7 +76,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         if not request.model:
             problem = "is required: provider/model or an alias"
             raise ImageError(Reason.INVALID_REQUEST, f"model: {problem}", violations=[Violation("model", problem)])
-        entry, model = self._planner.resolve(request.model)[0]
+        entry, model = self._planner.names.resolve(request.model)[0]
         name = f"{entry.name}/{model.id}"
         if not may_use(current_caller(), request.model, name):
             raise ImageError(
@@ -89,7 +89,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     def _usable_aliases(self, name: str) -> list[str]:
         """List the aliases by which the caller may use "provider/model"."""
-        return [alias for alias in self._planner.aliases_of(name) if may_use(current_caller(), alias, name)]
+        return [alias for alias in self._planner.names.aliases_of(name) if may_use(current_caller(), alias, name)]
 
     def _may_use(self, name: str) -> bool:
         return may_use(current_caller(), name, name) or bool(self._usable_aliases(name))

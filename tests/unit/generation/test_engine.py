@@ -12,8 +12,8 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import PixelSize, Task, Wish
 from imagegen_server.generation import opening, readers
 from imagegen_server.generation.admission import AdmissionSettings
-from imagegen_server.generation.readers import ANSWER_SECONDS
 from imagegen_server.generation.opening import SHORTEST_DEADLINE_SECONDS, Terms
+from imagegen_server.generation.readers import ANSWER_SECONDS
 from imagegen_server.generation.store import StoreSettings
 
 from tests.support.generation import CALLER, Workshop, drawing, editing, events_of, until, workshop, wrong, yielding

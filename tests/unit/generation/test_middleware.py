@@ -310,10 +310,10 @@ async def test_a_hook_that_never_waits_needs_no_task() -> None:
     class Quick(Middleware):
         never_waits = True
 
-        async def on_end(self, context: Context) -> None:
+        async def on_end(self, _context: Context) -> None:
             ran_in.append(asyncio.current_task())
 
-        async def on_stream_end(self, context: Context) -> None:
+        async def on_stream_end(self, _context: Context) -> None:
             await asyncio.sleep(0)
 
     with structlog.testing.capture_logs() as lines:

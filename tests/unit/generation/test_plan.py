@@ -114,8 +114,8 @@ async def test_an_alias_means_its_model() -> None:
     made = planner(aliases={"draft": ["test/any"], "sketch": ["test/any"], "fine": ["test/best"]})
 
     assert (await made.plan(drawing("draft"))).first.model == "test/any"
-    assert made.aliases_of("test/any") == ["draft", "sketch"]
-    assert made.aliases_of("test/other") == []
+    assert made.names.aliases_of("test/any") == ["draft", "sketch"]
+    assert made.names.aliases_of("test/other") == []
 
 
 async def test_an_unknown_alias_is_answered_with_the_known_ones() -> None:

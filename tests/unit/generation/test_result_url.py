@@ -1,6 +1,7 @@
 """Fetching what a provider answered as a URL: again where that can help, from where it is allowed."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
@@ -29,8 +30,11 @@ class Web(GuardedFetcher):
         self.came = asyncio.Event()
         self._answers = list(answers)
 
-    async def fetch(self, url: str, *, max_bytes: int, allow_origin: str = "") -> bytes:
+    async def fetch(
+        self, url: str, *, max_bytes: int, allow_origin: str = "", on_bytes: Callable[[int], None] | None = None
+    ) -> bytes:
         """Give the next answer."""
+        assert on_bytes is None
         self.asked.append((url, max_bytes, allow_origin))
         self.came.set()
         answer = self._answers.pop(0)

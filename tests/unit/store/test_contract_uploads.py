@@ -176,7 +176,7 @@ async def test_dropping_spares_what_is_finished(open_store: OpenStore) -> None:
 
 
 async def test_room_is_taken_as_pieces_come(open_store: OpenStore) -> None:
-    """A size that is only declared keeps nobody out; a piece without room is refused, with a wait, and can come again."""
+    """A size that is only declared keeps nobody out; a piece without room is refused, and can come again."""
     store = await open_store(max_bytes=4 * MIB)
     for name in "abcdef":
         assert (await store.add_piece(CALLER, name * 64, 3 * MIB, 0, b"1")).committed_bytes == 1

@@ -919,7 +919,7 @@ func (x *Delivery) GetInlineLimitBytes() uint32 {
 // What may be done again or elsewhere when the provider fails, beyond what the server's configuration says.
 type RetryPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Models tried in this order after the candidates of `model`, while nothing was accepted or shown.
+	// Models tried in this order after the candidates of `model`, while nothing was accepted or shown. At most 8.
 	FallbackModels []string `protobuf:"bytes,1,rep,name=fallback_models,json=fallbackModels,proto3" json:"fallback_models,omitempty"`
 	// Repeat also an attempt that may have been billed. Unset = only if the server's configuration says so.
 	RetryAmbiguous bool `protobuf:"varint,2,opt,name=retry_ambiguous,json=retryAmbiguous,proto3" json:"retry_ambiguous,omitempty"`

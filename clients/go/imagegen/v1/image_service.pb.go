@@ -273,7 +273,8 @@ type ResumeRequest struct {
 	//	*ResumeRequest_GenerationId
 	//	*ResumeRequest_RequestId
 	Generation isResumeRequest_Generation `protobuf_oneof:"generation"`
-	// The last sequence received. 0 = read everything.
+	// The last sequence received. 0 = read everything; the last of all = only the end. One that the generation has not
+	// come to is INVALID_REQUEST.
 	AfterSequence uint32 `protobuf:"varint,3,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
 	// As in GenerateRequest.
 	Delivery      *Delivery `protobuf:"bytes,4,opt,name=delivery,proto3" json:"delivery,omitempty"`
@@ -637,7 +638,7 @@ type UploadImageRequest struct {
 	Sha256 string `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// Required. Length of the whole image in bytes, at most 67,108,864 (64 MiB).
 	SizeBytes uint32 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
-	// Of the first byte here, in bytes.
+	// Of the first byte here, in bytes. Behind what is there: nothing is stored, and the answer tells where to go on.
 	Offset uint32 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	// Any length below the server's request limit; pieces below 1 MB pass default proxies. Empty = ask how much is
 	// there.

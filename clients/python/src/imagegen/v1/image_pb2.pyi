@@ -525,7 +525,7 @@ class RetryPolicy(_message.Message):
     """Try the next model when this one's moderation refuses. Unset = false."""
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Models tried in this order after the candidates of `model`, while nothing was accepted or shown."""
+        """Models tried in this order after the candidates of `model`, while nothing was accepted or shown. At most 8."""
 
     def __init__(
         self,

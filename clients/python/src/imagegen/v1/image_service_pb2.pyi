@@ -213,7 +213,9 @@ class ResumeRequest(_message.Message):
     request_id: _builtins.str
     """The caller's own id for it."""
     after_sequence: _builtins.int
-    """The last sequence received. 0 = read everything."""
+    """The last sequence received. 0 = read everything; the last of all = only the end. One that the generation has not
+    come to is INVALID_REQUEST.
+    """
     @_builtins.property
     def delivery(self) -> _image_pb2.Delivery:
         """As in GenerateRequest."""
@@ -365,7 +367,7 @@ class UploadImageRequest(_message.Message):
     size_bytes: _builtins.int
     """Required. Length of the whole image in bytes, at most 67,108,864 (64 MiB)."""
     offset: _builtins.int
-    """Of the first byte here, in bytes."""
+    """Of the first byte here, in bytes. Behind what is there: nothing is stored, and the answer tells where to go on."""
     data: _builtins.bytes
     """Any length below the server's request limit; pieces below 1 MB pass default proxies. Empty = ask how much is
     there.

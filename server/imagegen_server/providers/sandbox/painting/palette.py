@@ -52,8 +52,6 @@ _SKIES = {
     "grey": _palette("6f7f8d 93a1aa b6bfc2 d6d8d3 f3efe2 b9c1c3 2a353b d9dddc 8c989f", 0.45, 0.35, 0.0, 0.25),
 }
 
-SKIES = tuple(_SKIES)
-
 
 def palette_of(mood: Mood) -> Palette:
     """Mix the palette for the words. Words that mean nothing to the sandbox turn it by their hash."""

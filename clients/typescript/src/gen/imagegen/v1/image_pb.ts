@@ -366,7 +366,7 @@ export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
  */
 export type RetryPolicy = Message<"imagegen.v1.RetryPolicy"> & {
   /**
-   * Models tried in this order after the candidates of `model`, while nothing was accepted or shown.
+   * Models tried in this order after the candidates of `model`, while nothing was accepted or shown. At most 8.
    *
    * @generated from field: repeated string fallback_models = 1;
    */

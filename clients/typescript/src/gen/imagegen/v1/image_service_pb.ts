@@ -206,7 +206,8 @@ export type ResumeRequest = Message<"imagegen.v1.ResumeRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The last sequence received. 0 = read everything.
+   * The last sequence received. 0 = read everything; the last of all = only the end. One that the generation has not
+   * come to is INVALID_REQUEST.
    *
    * @generated from field: uint32 after_sequence = 3;
    */
@@ -377,7 +378,7 @@ export type UploadImageRequest = Message<"imagegen.v1.UploadImageRequest"> & {
   sizeBytes: number;
 
   /**
-   * Of the first byte here, in bytes.
+   * Of the first byte here, in bytes. Behind what is there: nothing is stored, and the answer tells where to go on.
    *
    * @generated from field: uint32 offset = 3;
    */
