@@ -255,3 +255,19 @@ def test_no_trailers_can_break_the_reading(details: bytes, plain: bytes, code: g
     assert error.code is code
     assert error.billed in {"no", "unknown", "yes"}
     assert error_from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())).message == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "failed to connect to all addresses; last error: UNKNOWN",
+        "DNS resolution failed for nosuch.invalid:50051",
+        "errors resolving nosuch.invalid:50051: [field:hostname lookup error:Domain name not found]",
+    ],
+)
+def test_what_never_reached_a_server_is_free(words: str) -> None:
+    """gRPC's words for a server that is not there, of several versions: nothing can have been billed."""
+    call = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), words)
+    error = error_from_rpc(call)
+
+    assert (error.reason, error.billed) == (Reason.NETWORK_ERROR, "no")
