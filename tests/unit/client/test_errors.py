@@ -266,7 +266,7 @@ def test_no_trailers_can_break_the_reading(details: bytes, plain: bytes, code: g
     ],
 )
 def test_what_never_reached_a_server_is_free(words: str) -> None:
-    """gRPC's words for a server that is not there, of several versions: nothing can have been billed."""
+    """The words of several versions of gRPC for a server that is not there: nothing can have been billed."""
     call = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), words)
     error = error_from_rpc(call)
 

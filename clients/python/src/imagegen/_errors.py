@@ -45,7 +45,12 @@ _BREAKS: Final = frozenset(
 )
 
 # How the transport words that there never was a connection, so that no request can have left.
-_NEVER_CONNECTED: Final = ("failed to connect to all addresses", "DNS resolution failed", "Name resolution failure", "errors resolving ")
+_NEVER_CONNECTED: Final = (
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "Name resolution failure",
+    "errors resolving ",
+)
 
 
 @dataclass(frozen=True, slots=True)
