@@ -86,7 +86,7 @@ async def running_server(
 ) -> AsyncIterator[Running]:
     """Serve on a free port until the block ends."""
     if sandbox:
-        providers += (ProviderConfig("sandbox", SANDBOX, SANDBOX.settings(), 600.0),)
+        providers += (ProviderConfig("sandbox", SANDBOX, SANDBOX.settings(), 600.0, upstream=ONCE),)
     table = (server or ServerTable()).model_copy(update={"listen": "127.0.0.1:0"})
     app = App(Config(table, store or StoreTable(), providers, aliases or {}), delivery, slow_reader=slow_reader)
     address = await app.start()
