@@ -16,7 +16,8 @@ from imagegen_server.config import ServerTable
 from imagegen_server.rpc import watched
 from pydantic import ByteSize
 
-from tests.support.callers import OTHER_TOKEN, TOKEN, Pair, Safe, hash_of, issue, issue_names
+from tests.support.authority import Pair, issue
+from tests.support.callers import OTHER_TOKEN, TOKEN, Safe, hash_of, issue_names
 from tests.support.calls import Refusal, refusal
 from tests.support.guarded import bearer, guarded, names
 from tests.support.server import running_server

@@ -14,26 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from imagegen_server.config.callers import TokensTable
 from imagegen_server.config.tls import TlsTable
 
+from tests.support.authority import Pair, issue
+
 TOKEN, OTHER_TOKEN = "igt_billing", "igt_batch"
 
 
 def hash_of(token: str) -> str:
     """Hash a token as the file of callers has it."""
     return f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A private key and its certificate chain, in PEM."""
-
-    key: bytes
-    chain: bytes
-
-
-def issue(issuer: trustme.CA, *hosts: str, common_name: str | None = None) -> Pair:
-    """Let an authority issue a certificate."""
-    made = issuer.issue_cert(*hosts, common_name=common_name)
-    return Pair(made.private_key_pem.bytes(), b"".join(blob.bytes() for blob in made.cert_chain_pems))
 
 
 def issue_names(issuer: trustme.CA, *names: x509.GeneralName, common_name: str | None = None) -> Pair:

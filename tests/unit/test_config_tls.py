@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from imagegen_server.config import ConfigError, load_config
 from imagegen_server.config.tls import TlsTable
 
-from tests.support.callers import Safe, issue
+from tests.support.authority import issue
+from tests.support.callers import Safe
 from tests.support.settings import TYPES, complaint, keys, write
 
 

@@ -15,7 +15,7 @@ import trustme
 from imagegen import ImageGenError, Reason
 from imagegen.cli._failure import describe
 
-from tests.support.callers import issue
+from tests.support.authority import issue
 from tests.unit.client.command import Run
 
 HOPELESS = "Is a server running"
