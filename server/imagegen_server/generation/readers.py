@@ -1,7 +1,7 @@
 """Who reads: generations that run or rest, and images by their ids; and what that counts for."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from imagegen_server.domain.caller import Caller
@@ -36,12 +36,7 @@ class Readers:
 
         :raises ImageError: SERVER_BUSY, CALLER_LIMIT_EXCEEDED
         """
-        ticket = self._admission.admit(size)
-        try:
-            release_caller = self._limits.admit(caller, 0)
-        except ImageError:
-            ticket.release()
-            raise
+        ticket, release_caller = self._admit(caller, size)
         try:
             yield ticket
         finally:
@@ -77,12 +72,7 @@ class Readers:
         if place is not None:
             reading = Reading(generation, answer_by(terms.deadline), ticket=place)
         else:
-            ticket = self._admission.admit(size)
-            try:
-                release_caller = self._limits.admit(caller, 0)
-            except ImageError:
-                ticket.release()
-                raise
+            ticket, release_caller = self._admit(caller, size)
             deadline = answer_by(terms.deadline)
             reading = Reading(generation, deadline, ticket=ticket, release_caller=release_caller)
         try:
@@ -92,6 +82,14 @@ class Readers:
             await reading.close()
             raise
         return reading
+
+    def _admit(self, caller: Caller, size: int) -> tuple[Ticket, Callable[[], None]]:
+        ticket = self._admission.admit(size)
+        try:
+            return ticket, self._limits.admit(caller, 0)
+        except ImageError:
+            ticket.release()
+            raise
 
     async def _wake(self, generation: Generation, image_ids: Sequence[str]) -> None:
         """Take images back from the store that a resting generation has let go of.
