@@ -1,7 +1,6 @@
 """What a provider yields for one request, taken in and written into the log as it comes."""
 
 import asyncio
-import hashlib
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -26,11 +25,10 @@ from imagegen_server.images.facts import is_truncated, read_facts
 
 from .admission import estimate_image_bytes
 from .attempt import AttemptRecord
+from .digest import sha256_of
 from .intake import clean_metadata, clean_report, clean_text, clean_whole
 from .plan import Candidate
 from .run import Run
-
-_HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
 
 _Event: TypeAlias = Progress | Preview | Complete | Failed
 
@@ -170,7 +168,7 @@ class Arrivals:
         record.deliver()
         metadata = self._named(complete.metadata)
         stored = await self._run.tools.store.put(
-            self._generation.caller, data, facts, await _sha256(data), self._run.reservation, metadata=metadata
+            self._generation.caller, data, facts, await sha256_of(data), self._run.reservation, metadata=metadata
         )
         if self._closed or index not in self._outstanding:
             # The generation has ended without it, because the store took longer than anybody waits.
@@ -238,9 +236,3 @@ def _why_unusable(data: bytes, facts: ImageFacts) -> str:
     if is_truncated(data, facts.media_type):
         return f"the provider sent a {facts.media_type} that is cut short after {len(data)} bytes"
     return ""
-
-
-async def _sha256(data: bytes) -> str:
-    if len(data) < _HASH_OFF_LOOP_BYTES:
-        return hashlib.sha256(data).hexdigest()
-    return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()

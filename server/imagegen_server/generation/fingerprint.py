@@ -1,19 +1,16 @@
 """What makes two requests the same wish."""
 
-import asyncio
 import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import ImageError
-from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.task import ImageReference, Wish
 
+from .digest import sha256_of
 from .store import ImageStore
-
-_HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
 
 
 async def fingerprints(wish: Wish, caller: str, store: ImageStore) -> frozenset[str]:
@@ -23,19 +20,13 @@ async def fingerprints(wish: Wish, caller: str, store: ImageStore) -> frozenset[
     a second fingerprint its id, so that the same request is known again after the image has expired. One that is given
     by URL counts by the URL: fetching it again might give another.
     """
-    digests = [await _digest(image) for image in (*wish.images, *([wish.mask] if wish.mask else []))]
+    digests = [await sha256_of(image.data) for image in (*wish.images, *([wish.mask] if wish.mask else []))]
     by_name: dict[str, str] = {}
     by_content: dict[str, str] = {}
     for reference in wish.references:
         by_name[reference.field] = f"url:{reference.url}" if reference.url else f"id:{reference.image_id}"
         by_content[reference.field] = await _content(reference, caller, store) or by_name[reference.field]
     return frozenset(_fingerprint(wish, digests, sources) for sources in (by_name, by_content))
-
-
-async def _digest(image: InputImage) -> str:
-    if len(image.data) < _HASH_OFF_LOOP_BYTES:
-        return hashlib.sha256(image.data).hexdigest()
-    return (await asyncio.to_thread(hashlib.sha256, image.data)).hexdigest()
 
 
 async def _content(reference: ImageReference, caller: str, store: ImageStore) -> str:

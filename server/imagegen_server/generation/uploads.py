@@ -1,16 +1,14 @@
 """Uploads: images that callers put into the store in pieces, to use them by id."""
 
-import asyncio
-import hashlib
 import re
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 
+from .digest import sha256_of
 from .inputs import read_input
 from .store import ImageStore, Upload
 
-_HASH_OFF_LOOP_BYTES = 4 * 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -34,7 +32,7 @@ class Uploads:
         if there.data is None:
             return there
         image = read_input(there.data, "data", wrong, {})
-        if await _digest(there.data) != sha256:
+        if await sha256_of(there.data) != sha256:
             problem = f"is not that of the {size_bytes} bytes that came; begin again at offset 0"
             wrong = [Violation("sha256", problem)]
         if wrong:
@@ -60,9 +58,3 @@ def _wrong(sha256: str, size_bytes: int, offset: int, length: int) -> list[Viola
 def _invalid(wrong: list[Violation]) -> ImageError:
     said = "; ".join(f"{violation.field}: {violation.description}" for violation in wrong)
     return ImageError(Reason.INVALID_REQUEST, said, violations=wrong)
-
-
-async def _digest(data: bytes) -> str:
-    if len(data) < _HASH_OFF_LOOP_BYTES:
-        return hashlib.sha256(data).hexdigest()
-    return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()

@@ -19,7 +19,7 @@ from imagegen_server.domain.events import (
 )
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.result import AttemptOutcome, Usage
-from imagegen_server.generation import arrivals
+from imagegen_server.generation import arrivals, digest
 
 from tests.support.generation import CALLER, able, drawing, workshop, yielding
 from tests.support.pictures import png
@@ -46,7 +46,7 @@ async def test_a_finished_image_is_stored_with_its_facts() -> None:
 
 async def test_large_images_are_hashed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Off the event loop the hash is the same."""
-    monkeypatch.setattr(arrivals, "_HASH_OFF_LOOP_BYTES", 10)
+    monkeypatch.setattr(digest, "_OFF_LOOP_BYTES", 10)
 
     result = await workshop(yielding(Complete(0, png()))).result()
 

@@ -82,7 +82,7 @@ async def test_a_stop_while_an_image_is_stored_lets_go_of_it(monkeypatch: pytest
         await release.wait()
         return "0" * 64
 
-    monkeypatch.setattr(arrivals, "_sha256", slow)
+    monkeypatch.setattr(arrivals, "sha256_of", slow)
     shop = workshop()
     async with shop.opened() as generation:
         log = weakref.ref(generation.log)

@@ -11,7 +11,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Broken, Complete, Finished, ImageFinished, PreviewShown, ProviderEvent
 from imagegen_server.domain.result import AttemptOutcome, StoredImage
 from imagegen_server.domain.task import Task
-from imagegen_server.generation import arrivals, opening, readers, runner
+from imagegen_server.generation import digest, opening, readers, runner
 from imagegen_server.providers.base import Call
 
 from tests.support.generation import able, drawing, events_of, until, workshop, yielding
@@ -207,7 +207,7 @@ async def test_an_adapter_that_cancels_itself_was_not_stopped_by_the_caller() ->
 
 async def test_an_image_that_has_come_is_not_lost_to_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop in the moment in which a finished image is hashed and stored waits for it."""
-    monkeypatch.setattr(arrivals, "_HASH_OFF_LOOP_BYTES", 0)
+    monkeypatch.setattr(digest, "_OFF_LOOP_BYTES", 0)
     shop = workshop(yielding(Complete(0, png())))
     put, reached, release = shop.store.put, asyncio.Event(), asyncio.Event()
 
