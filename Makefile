@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := server clients/python tests examples tools benchmarks
 
-.PHONY: oracles help demo test check lint types imports gen gen-check docs-check stubs breaking faults bench test-oracles client-lowest format dist clean
+.PHONY: oracles help demo test check lint types imports gen gen-check docs-check clients conformance breaking faults bench test-oracles client-lowest format dist clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -58,8 +58,9 @@ imports: $(READY) ## the rooms import downward only
 	@$(BIN)/lint-imports
 
 gen: $(READY) $(CODEGEN) ## generate the stubs and the reference pages from proto/
-	@rm -f clients/python/src/imagegen/v1/*_pb2*
-	@$(BIN)/buf generate --template tools/codegen/python.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
+	@rm -rf clients/python/src/imagegen/v1/*_pb2* tests/conformance/gen
+	@$(BIN)/buf generate proto --template tools/codegen/python.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
+	@$(BIN)/buf generate tests/conformance/proto --template tests/conformance/python/buf.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
 	@tools/gen-clients
 	@$(BIN)/python tools/reference.py
 
@@ -73,8 +74,11 @@ docs-check: $(READY) ## the generated pages are fresh, links in the docs lead so
 breaking: $(READY) ## report what would break clients of the main branch
 	@tools/breaking
 
-stubs: $(READY) ## generate and compile the stubs of every language
-	@tools/stubs
+clients: $(READY) ## build, check and test the client of every language
+	@tools/clients $(ARGS)
+
+conformance: $(READY) ## the same cases with the client of every language
+	@PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run $(ARGS)
 
 format: $(READY) ## put the sources into shape
 	@$(BIN)/ruff check --fix -q $(SOURCES) || true

@@ -1,0 +1,150 @@
+"""Runs the cases with the driver of every language, and tells for each how many passed.
+
+python -m tests.conformance.run [--only NAME] [LANGUAGE ...]
+"""
+
+import argparse
+import asyncio
+import fnmatch
+import json
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conformance.v1 import driver_pb2
+from google.protobuf.json_format import ParseDict
+
+from .casebook import Case, CaseError, fill, load
+from .checks import at_the_server, of_every_outcome
+from .comparing import differences
+from .languages import LANGUAGES, Broken, Driver, Language, driving
+from .surroundings import Surroundings, place, surroundings
+
+
+@dataclass
+class Tally:
+    """How one language did."""
+
+    passed: int = 0
+    failed: int = 0
+    not_there: int = 0
+    """Cases that this language cannot do, as the cases say."""
+    skipped: str = ""
+    """Why nothing was run."""
+    problems: list[str] = field(default_factory=list)
+
+    def line(self, language: str) -> str:
+        """Say it in one line."""
+        if self.skipped:
+            return f"{language}: skipped ({self.skipped})"
+        rest = f", {self.not_there} not in this language" if self.not_there else ""
+        return f"{language}: {self.passed} passed, {self.failed} failed{rest}"
+
+
+async def play(case: Case, face: str, driver: Driver, around: Surroundings) -> list[str]:
+    """Do a case with one face; what was wrong.
+
+    Raises:
+        Broken: the driver is of no use any more.
+    """
+    problems: list[str] = []
+    run_id = uuid.uuid4().hex
+    outcomes: list[dict[str, object]] = []
+    async with place(case, run_id, around) as here:
+        for number, act in enumerate(case.acts):
+            said = {**here.step, "face": f"FACE_{face.upper()}", **fill(act["step"], run_id, outcomes, around.files)}
+            expected = fill(act.get("expect", {}), run_id, outcomes, around.files)
+            if here.relay is not None and (size := act.get("cutAfterBytes")):
+                here.relay.cut_after(int(size))
+            outcome = await driver.do(ParseDict(said, driver_pb2.Step()), json.dumps(said))
+            outcomes.append(outcome)
+            found = [*differences(expected, outcome, ""), *of_every_outcome(outcome, expected, said)]
+            for check in act.get("checks", ()):
+                found += await at_the_server(check, outcome, around, here)
+            if "upstreamRequests" in act and around.upstream.requests != act["upstreamRequests"]:
+                found.append(f"the provider had {around.upstream.requests} requests, not {act['upstreamRequests']}")
+            problems += [f"act {number}: {problem}" for problem in found]
+        if here.script is not None:
+            problems += here.script.problems
+    return problems
+
+
+async def run_language(language: Language, cases: Sequence[Case], around: Surroundings, *, show: bool) -> Tally:
+    """Do all cases in one language."""
+    tally = Tally()
+    if missing := await language.missing():
+        tally.skipped = missing
+        return tally
+    if wrong := await language.build():
+        tally.failed, tally.problems = 1, [f"{language.name}: does not build\n{wrong}"]
+        return tally
+    left = [(case, face) for case in cases for face in case.faces]
+    while left:
+        async with driving(language) as driver:
+            while left:
+                case, face = left.pop(0)
+                if language.name in case.not_in:
+                    tally.not_there += 1
+                    continue
+                began = time.monotonic()
+                try:
+                    problems, broken = await play(case, face, driver, around), False
+                except (Broken, CaseError) as problem:
+                    problems, broken = [str(problem)], isinstance(problem, Broken)
+                if problems:
+                    tally.failed += 1
+                    tally.problems.append(f"{language.name}: {case.name} ({face}): " + "\n    ".join(problems))
+                else:
+                    tally.passed += 1
+                if show:
+                    word = "FAIL" if problems else "ok"
+                    print(f"{word:4} {language.name} {case.name} ({face}) {time.monotonic() - began:.2f} s", flush=True)
+                if broken:
+                    break
+    return tally
+
+
+async def run(names: Sequence[str], cases: Sequence[Case], *, show: bool) -> dict[str, Tally]:
+    """Do the cases in each language, one after the other, around one set of servers."""
+    with tempfile.TemporaryDirectory(prefix="imagegen-conformance-") as folder:
+        async with surroundings(Path(folder)) as around:
+            tallies = {}
+            for name in names:
+                tallies[name] = await run_language(LANGUAGES[name], cases, around, show=show)
+                print(tallies[name].line(name), flush=True)
+            return tallies
+
+
+def main() -> int:
+    """Read the command line; the exit status is 1 if anything failed, or was skipped in CI."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(LANGUAGES)}; default: all")
+    parser.add_argument("--only", default="*", metavar="NAME", help="cases with this name, or like it: 'reasons/*'")
+    parser.add_argument("--show", action="store_true", help="a line for each case")
+    asked = parser.parse_args()
+    if unknown := set(asked.languages) - set(LANGUAGES):
+        parser.error(f"no such language: {', '.join(sorted(unknown))}")
+    try:
+        cases = [case for case in load() if fnmatch.fnmatch(case.name, asked.only)]
+    except CaseError as problem:
+        parser.error(str(problem))
+    if not cases:
+        parser.error(f"no case is named {asked.only}")
+    tallies = asyncio.run(run(asked.languages or list(LANGUAGES), cases, show=asked.show))
+    for tally in tallies.values():
+        print(*tally.problems, sep="\n", end="\n" if tally.problems else "", file=sys.stderr)
+    skipped = sum(bool(tally.skipped) for tally in tallies.values())
+    failed = sum(tally.failed for tally in tallies.values())
+    if os.environ.get("CI") == "true":
+        failed, skipped = failed + skipped, 0
+    print(f"{sum(tally.passed for tally in tallies.values())} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
