@@ -38,6 +38,12 @@ class Language:
             return [sys.executable, "-m", "tests.conformance.python.driver"]
         return [str(ROOT / "clients" / self.name / "build" / "driver")]
 
+    def sample(self, name: str) -> Sequence[str]:
+        """What starts a sample program."""
+        if self.is_python:
+            return [sys.executable, str(ROOT / "clients" / "python" / "examples" / f"{name}.py")]
+        return [str(ROOT / "clients" / self.name / "build" / "samples" / name)]
+
     async def missing(self) -> str:
         """What the machine lacks for it, on one line; empty = nothing."""
         status, output = await self._make("missing")
@@ -109,7 +115,7 @@ async def driving(language: Language) -> AsyncIterator[Driver]:
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
         cwd=ROOT,
-        env=_environment(),
+        env=environment(),
     )
     try:
         yield Driver(process)
@@ -124,7 +130,7 @@ async def driving(language: Language) -> AsyncIterator[Driver]:
             await process.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Let no driver see settings, keys or proxies of whoever runs it."""
     kept = {
         name: value

@@ -23,7 +23,10 @@ from .casebook import Case, CaseError, fill, load
 from .checks import at_the_server, of_every_outcome
 from .comparing import differences
 from .languages import LANGUAGES, Broken, Driver, Language, driving
+from .samples import SAMPLES, run_sample
 from .surroundings import Surroundings, place, surroundings
+
+_ALL = "*"
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Tally:
     """Cases that this language cannot do, as the cases say."""
     skipped: str = ""
     """Why nothing was run."""
+    built: bool = False
     problems: list[str] = field(default_factory=list)
 
     def line(self, language: str) -> str:
@@ -83,6 +87,7 @@ async def run_language(language: Language, cases: Sequence[Case], around: Surrou
     if wrong := await language.build():
         tally.failed, tally.problems = 1, [f"{language.name}: does not build\n{wrong}"]
         return tally
+    tally.built = True
     left = [(case, face) for case in cases for face in case.faces]
     while left:
         async with driving(language) as driver:
@@ -109,13 +114,26 @@ async def run_language(language: Language, cases: Sequence[Case], around: Surrou
     return tally
 
 
-async def run(names: Sequence[str], cases: Sequence[Case], *, show: bool) -> dict[str, Tally]:
-    """Do the cases in each language, one after the other, around one set of servers."""
+async def run_samples(language: Language, address: str, folder: Path, tally: Tally) -> None:
+    """Run the sample programs of a language that was built."""
+    for sample in SAMPLES:
+        if problems := await run_sample(language, sample, address, folder / language.name / sample.name):
+            tally.failed += 1
+            tally.problems.append(f"{language.name}: sample {sample.name}: " + "\n    ".join(problems))
+        else:
+            tally.passed += 1
+
+
+async def run(names: Sequence[str], cases: Sequence[Case], *, samples: bool, show: bool) -> dict[str, Tally]:
+    """Do the cases in each language, and run its samples, one after the other around one set of servers."""
     with tempfile.TemporaryDirectory(prefix="imagegen-conformance-") as folder:
         async with surroundings(Path(folder)) as around:
             tallies = {}
             for name in names:
-                tallies[name] = await run_language(LANGUAGES[name], cases, around, show=show)
+                tally = await run_language(LANGUAGES[name], cases, around, show=show)
+                if samples and tally.built:
+                    await run_samples(LANGUAGES[name], around.address, Path(folder, "samples"), tally)
+                tallies[name] = tally
                 print(tallies[name].line(name), flush=True)
             return tallies
 
@@ -124,7 +142,7 @@ def main() -> int:
     """Read the command line; the exit status is 1 if anything failed, or was skipped in CI."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(LANGUAGES)}; default: all")
-    parser.add_argument("--only", default="*", metavar="NAME", help="cases with this name, or like it: 'reasons/*'")
+    parser.add_argument("--only", default=_ALL, metavar="NAME", help="cases with this name, or like it: 'reasons/*'")
     parser.add_argument("--show", action="store_true", help="a line for each case")
     asked = parser.parse_args()
     if unknown := set(asked.languages) - set(LANGUAGES):
@@ -135,7 +153,8 @@ def main() -> int:
         parser.error(str(problem))
     if not cases:
         parser.error(f"no case is named {asked.only}")
-    tallies = asyncio.run(run(asked.languages or list(LANGUAGES), cases, show=asked.show))
+    names = asked.languages or list(LANGUAGES)
+    tallies = asyncio.run(run(names, cases, samples=asked.only == _ALL, show=asked.show))
     for tally in tallies.values():
         print(*tally.problems, sep="\n", end="\n" if tally.problems else "", file=sys.stderr)
     skipped = sum(bool(tally.skipped) for tally in tallies.values())
