@@ -1,0 +1,122 @@
+import type {
+  ClientHttp2Session,
+  ClientHttp2Stream,
+  Http2Session,
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+} from "node:http2";
+import { fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, decodeBinaryHeader } from "@connectrpc/connect";
+import type { Http2SessionManager } from "@connectrpc/connect-node";
+import { NeverConnected } from "./errors.js";
+import { StatusSchema } from "./gen/google/rpc/status_pb.js";
+
+const detailsKey = "grpc-status-details-bin";
+// What a reader may be behind of, for a line with a long way: Node's own 64 KiB would be the limit of each round trip.
+const windowBytes = 8 * 1024 * 1024;
+
+/** An HTTP/2 connection, made on first use and again when it was lost, that tells how it was lost. */
+export class Session {
+  readonly authority: string;
+  readonly #manager: Http2SessionManager;
+  readonly #widened = new WeakSet<Http2Session>();
+  #closed = false;
+
+  constructor(manager: Http2SessionManager) {
+    this.#manager = manager;
+    this.authority = manager.authority;
+  }
+
+  /** Begin a call. What fails here was never sent. */
+  async request(
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders,
+    options: Parameters<Http2SessionManager["request"]>[3],
+  ): Promise<ClientHttp2Stream> {
+    const stream = await this.#open(method, path, headers, options);
+    const { session } = stream;
+    // These listeners are the first, so that those of connect see what they leave behind.
+    stream.on("response", tidy);
+    stream.on("trailers", tidy);
+    if (session !== undefined) {
+      this.#widen(session);
+      stream.once("close", () => {
+        if (this.#closed || !session.destroyed || stream.readableEnded) return;
+        stream.emit("error", new ConnectError("the connection was lost", Code.Unavailable));
+      });
+    }
+    return stream;
+  }
+
+  /** Tell that bytes came: no ping is needed. */
+  notifyResponseByteRead(stream: ClientHttp2Stream): void {
+    this.#manager.notifyResponseByteRead(stream);
+  }
+
+  /** End all calls and the connection, for good. */
+  close(): void {
+    this.#closed = true;
+    this.#manager.abort(closed());
+  }
+
+  async #open(...call: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    if (this.#closed) throw closed();
+    try {
+      return await this.#manager.request(...call);
+    } catch (error) {
+      if (this.#closed) throw closed();
+      const why = error instanceof ConnectError ? error.rawMessage : String(error);
+      const cause = new NeverConnected(why, { cause: error });
+      throw new ConnectError(
+        `cannot connect: ${why || "no reason was told"}`,
+        Code.Unavailable,
+        undefined,
+        undefined,
+        cause,
+      );
+    }
+  }
+
+  #widen(session: Http2Session): void {
+    if (this.#widened.has(session)) return;
+    this.#widened.add(session);
+    (session as ClientHttp2Session).setLocalWindowSize(windowBytes);
+  }
+}
+
+function closed(): ConnectError {
+  return new ConnectError("the client is closed", Code.Canceled);
+}
+
+/**
+ * Takes out of a status what connect would stumble over: details that are garbled or belong to another failure (it
+ * believes them more than the status itself), and a message that is not percent-encoded.
+ */
+function tidy(headers: IncomingHttpHeaders): void {
+  const details = headers[detailsKey];
+  if (details !== undefined && detailsCode(String(details)) !== Number(headers["grpc-status"]))
+    delete headers[detailsKey];
+  const message = headers["grpc-message"];
+  if (message !== undefined && !isPercentEncoded(String(message))) {
+    headers["grpc-message"] = String(message).replaceAll("%", "%25");
+  }
+}
+
+function detailsCode(details: string): number | undefined {
+  try {
+    const { code } = fromBinary(StatusSchema, decodeBinaryHeader(details));
+    return code === 0 ? undefined : code;
+  } catch {
+    return undefined;
+  }
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,1 @@
+export * from "@imagegen/client/v1/model_service_pb.js";

@@ -1,0 +1,210 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { type CallOptions, type Client, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { ImageResult } from "@imagegen/client/v1/image_pb.js";
+import { ImageService, type ReadImageRequest } from "@imagegen/client/v1/image_service_pb.js";
+import type { ImageStreamEvent } from "@imagegen/client/v1/image_stream_pb.js";
+import { EventSchema, FailureSchema, type Measure, type Outcome, type Step } from "./conformance/v1/driver_pb.js";
+import { measured } from "./measure.js";
+import { picture, withoutData } from "./pictures.js";
+
+type Images = Client<typeof ImageService>;
+
+/** Does a step with a generated stub, over a channel with default settings. */
+export async function plainStep(step: Step, outcome: Outcome): Promise<void> {
+  if (step.retryingChannel) {
+    outcome.unsupported = "connect has no channel that tries calls again by itself";
+    return;
+  }
+  const secure = step.caFile !== "";
+  const baseUrl = `${secure ? "https" : "http"}://${step.address}`;
+  const sessionManager = new Http2SessionManager(baseUrl, {}, secure ? { ca: readFileSync(step.caFile) } : {});
+  const interceptors = step.token === "" ? [] : [bearer(step.token)];
+  const transport = createGrpcTransport({ baseUrl, sessionManager, interceptors });
+  try {
+    await operate(createClient(ImageService, transport), step, outcome);
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    outcome.failure = create(FailureSchema, {
+      code: error.code,
+      message: error.rawMessage,
+      reason: error.metadata.get("imagegen-reason") ?? "",
+      billed: error.metadata.get("imagegen-billed") ?? "",
+    });
+  } finally {
+    sessionManager.abort();
+  }
+}
+
+async function operate(images: Images, step: Step, outcome: Outcome): Promise<void> {
+  const { operation } = step;
+  const controller = new AbortController();
+  const options: CallOptions = { signal: controller.signal, ...(step.timeoutMs > 0 && { timeoutMs: step.timeoutMs }) };
+  switch (operation.case) {
+    case "generate":
+      return keep(await images.generate(operation.value, options), outcome);
+    case "edit":
+      return keep(await images.edit(operation.value, options), outcome);
+    case "stream":
+      return follow((told) => images.streamGenerate(operation.value, told), step, outcome, controller);
+    case "streamEdit":
+      return follow((told) => images.streamEdit(operation.value, told), step, outcome, controller);
+    case "resume":
+      return follow((told) => images.resume(operation.value, told), step, outcome, controller);
+    case "cancel":
+      outcome.stopped = (await images.cancel(operation.value, options)).stopped;
+      return;
+    case "read":
+      return read(images, operation.value, options, outcome);
+    case "explain":
+      outcome.explained = await images.explain(operation.value, options);
+      return;
+    case "measure":
+      outcome.measured = await measurePlain(images, operation.value, options);
+      return;
+    default:
+      outcome.unsupported = `plain stubs do not do ${operation.case ?? "nothing"}`;
+  }
+}
+
+function bearer(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+}
+
+function keep(result: ImageResult, outcome: Outcome): void {
+  outcome.pictures = result.images
+    .filter(({ image }) => image !== undefined && image.data.length > 0)
+    .map((made) => picture(made.image?.data, toldOf(made)));
+  outcome.result = { ...result, images: result.images.map(withoutData) };
+}
+
+function toldOf(made: ImageResult["images"][number]) {
+  return { index: made.index, mediaType: made.image?.mediaType ?? "", made: withoutData(made) };
+}
+
+async function follow(
+  begin: (options: CallOptions) => AsyncIterable<ImageStreamEvent>,
+  step: Step,
+  outcome: Outcome,
+  controller: AbortController,
+): Promise<void> {
+  const chunks = new ChunkRow(outcome);
+  let messages = 0;
+  const onHeader = (header: Headers) => {
+    outcome.generationId ||= header.get("imagegen-generation-id") ?? "";
+    outcome.requestId ||= header.get("imagegen-request-id") ?? "";
+  };
+  const limit = step.timeoutMs > 0 ? { timeoutMs: step.timeoutMs } : {};
+  const stream = begin({ ...limit, signal: controller.signal, onHeader })[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      if (step.leave !== undefined && messages >= step.leave.afterEvents) {
+        controller.abort();
+        await stream.next().catch(() => {}); // the end of what was cancelled
+        return;
+      }
+      const { done, value } = await stream.next();
+      if (done) return;
+      messages += 1;
+      outcome.lastSequence = Math.max(outcome.lastSequence, value.sequence);
+      note(value, outcome, chunks);
+    }
+  } finally {
+    chunks.end();
+  }
+}
+
+function note({ event }: ImageStreamEvent, outcome: Outcome, chunks: ChunkRow): void {
+  if (event.case === "progress") outcome.progressEvents += 1;
+  else if (event.case === "chunk") chunks.add(event.value.index, event.value.previewNumber, event.value.data);
+  else {
+    chunks.end();
+    notePart(event, outcome);
+  }
+}
+
+/** Everything but news and bytes. */
+function notePart(event: ImageStreamEvent["event"], outcome: Outcome): void {
+  switch (event.case) {
+    case "started":
+      outcome.generationId = event.value.generationId;
+      outcome.requestId = event.value.requestId;
+      outcome.events.push(create(EventSchema, { kind: event }));
+      return;
+    case "preview": {
+      const { index, number: previewNumber, image, metadata } = event.value;
+      const made = { metadata, ...(image !== undefined && { image }) };
+      const told = picture(undefined, { index, previewNumber, mediaType: image?.mediaType ?? "", made });
+      outcome.events.push(create(EventSchema, { kind: { case: "preview", value: told } }));
+      return;
+    }
+    case "complete": {
+      const told = picture(undefined, toldOf(event.value));
+      outcome.events.push(create(EventSchema, { kind: { case: "complete", value: told } }));
+      return;
+    }
+    case "failure":
+      outcome.events.push(create(EventSchema, { kind: event }));
+      return;
+    case "result":
+      outcome.events.push(create(EventSchema, { kind: { case: "result", value: true } }));
+      keep(event.value, outcome);
+      return;
+    default:
+      outcome.events.push(create(EventSchema, { kind: { case: "unknown", value: true } }));
+  }
+}
+
+/** Chunks of one image that come in a row. */
+class ChunkRow {
+  readonly #outcome: Outcome;
+  #row: { index: number; previewNumber: number; pieces: Uint8Array[] } | undefined;
+
+  constructor(outcome: Outcome) {
+    this.#outcome = outcome;
+  }
+
+  add(index: number, previewNumber: number, data: Uint8Array): void {
+    if (this.#row?.index !== index || this.#row.previewNumber !== previewNumber) this.end();
+    this.#row ??= { index, previewNumber, pieces: [] };
+    this.#row.pieces.push(data);
+  }
+
+  end(): void {
+    if (this.#row === undefined) return;
+    const { index, previewNumber, pieces } = this.#row;
+    this.#row = undefined;
+    const value = picture(Buffer.concat(pieces), { index, previewNumber });
+    this.#outcome.events.push(create(EventSchema, { kind: { case: "chunks", value } }));
+  }
+}
+
+async function read(images: Images, request: ReadImageRequest, options: CallOptions, outcome: Outcome): Promise<void> {
+  const pieces: Uint8Array[] = [];
+  for await (const { image, data } of images.readImage(request, options)) {
+    if (image !== undefined) outcome.image = image;
+    pieces.push(data);
+  }
+  outcome.pictures = [picture(Buffer.concat(pieces), { mediaType: outcome.image?.mediaType ?? "" })];
+}
+
+async function measurePlain(images: Images, { request, calls, parallel, checksum }: Measure, options: CallOptions) {
+  if (request === undefined) throw new Error("the step has nothing to measure");
+  return await measured(calls, parallel, async () => {
+    let bytes = 0;
+    let hash = createHash("sha256");
+    for await (const { event } of images.streamGenerate(request, options)) {
+      if (event.case === "complete") hash = createHash("sha256");
+      if (event.case !== "chunk" || event.value.previewNumber !== 0) continue;
+      bytes += event.value.data.length;
+      if (checksum) hash.update(event.value.data);
+    }
+    if (checksum) hash.digest();
+    return bytes;
+  });
+}
