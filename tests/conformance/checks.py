@@ -33,7 +33,10 @@ def _pictures(outcome: Mapping[str, Any]) -> Iterable[str]:
     """Bytes in hand are those that the server told of."""
     shown = [event[kind] for event in outcome["events"] for kind in ("preview", "complete") if kind in event]
     for picture in [*shown, *outcome["pictures"]]:
-        told = picture.get("made", {}).get("image", {})
+        told = picture.get("made", {}).get("image")
+        if told is None:
+            yield f"a picture without what was told of it: {picture}"
+            continue
         if picture["sizeBytes"] and any(picture[fact] != told[fact] for fact in ("sizeBytes", "mediaType")):
             yield f"a picture of {picture['sizeBytes']} bytes, told as {told}"
         if picture["sha256"] and told["sha256"] and picture["sha256"] != told["sha256"]:

@@ -134,7 +134,7 @@ async def run(names: Sequence[str], cases: Sequence[Case], *, samples: bool, sho
                 if samples and tally.built:
                     await run_samples(LANGUAGES[name], around.address, Path(folder, "samples"), tally)
                 tallies[name] = tally
-                print(tallies[name].line(name), flush=True)
+                print(*tally.problems, tally.line(name), sep="\n", flush=True)
             return tallies
 
 
@@ -155,8 +155,6 @@ def main() -> int:
         parser.error(f"no case is named {asked.only}")
     names = asked.languages or list(LANGUAGES)
     tallies = asyncio.run(run(names, cases, samples=asked.only == _ALL, show=asked.show))
-    for tally in tallies.values():
-        print(*tally.problems, sep="\n", end="\n" if tally.problems else "", file=sys.stderr)
     skipped = sum(bool(tally.skipped) for tally in tallies.values())
     failed = sum(tally.failed for tally in tallies.values())
     if os.environ.get("CI") == "true":

@@ -315,7 +315,9 @@ class Outcome(_message.Message):
 
     @_builtins.property
     def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Picture]:
-        """The images with bytes that the result has (read: the image), in order."""
+        """The images with bytes that the result has (read: the image), in order. PLAIN streams: once the result came, the
+        finished images that their chunks make, in the order of their indices. Each with `made`.
+        """
 
     @_builtins.property
     def explained(self) -> _image_service_pb2.ExplainResponse:
