@@ -1,0 +1,109 @@
+package imagegen
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+var suffixes = map[string]string{
+	"image/png":     ".png",
+	"image/jpeg":    ".jpg",
+	"image/webp":    ".webp",
+	"image/gif":     ".gif",
+	"image/avif":    ".avif",
+	"image/svg+xml": ".svg",
+	"image/bmp":     ".bmp",
+	"image/tiff":    ".tiff",
+}
+
+var mediaTypes = map[string]string{".jpeg": "image/jpeg", ".tif": "image/tiff"}
+
+func init() {
+	for mediaType, suffix := range suffixes {
+		mediaTypes[suffix] = mediaType
+	}
+}
+
+// Save writes the image to a file and returns the path written.
+//
+// A name without a suffix gets that of the media type ("harbour" becomes "harbour.png"); one that has a suffix is kept
+// as it is. The file appears whole or not at all: it is written beside its place and then moved there. A place that is
+// not a regular file (a pipe, a device) is written to directly.
+//
+// The error is that of the file system, or a [*RefusedError] if the bytes are elsewhere.
+func (i *Image) Save(path string) (string, error) {
+	if i.data == nil {
+		return "", refused("image", "its bytes are not here: %s", i.whereabouts())
+	}
+	if strings.TrimLeft(filepath.Base(path), ".") == "" || strings.HasSuffix(path, string(filepath.Separator)) {
+		return "", &fs.PathError{Op: "save", Path: path, Err: errors.New("this is no name for a file")}
+	}
+	if special(path) {
+		return path, os.WriteFile(path, i.data, 0o666)
+	}
+	if filepath.Ext(strings.TrimLeft(filepath.Base(path), ".")) == "" {
+		path += suffixes[i.MediaType()]
+	}
+	if special(path) {
+		return path, os.WriteFile(path, i.data, 0o666)
+	}
+	return path, replace(path, i.data)
+}
+
+func (i *Image) whereabouts() string {
+	switch {
+	case i.ID() != "":
+		return "fetch them from the server with Client.Read"
+	case i.url != "":
+		return "they are at its URL, where the server fetches them"
+	}
+	return "a preview by reference has facts only"
+}
+
+// special tells a pipe or a device, which is written to directly, from a file or a place for one.
+func special(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+func replace(path string, data []byte) (err error) {
+	// Where the name is a link, the file that it leads to is replaced, not the link.
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	unfinished, err := create(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(unfinished.Name())
+		}
+	}()
+	_, err = unfinished.Write(data)
+	if info, gone := os.Stat(path); err == nil && gone == nil {
+		err = unfinished.Chmod(info.Mode().Perm())
+	}
+	if closed := unfinished.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(unfinished.Name(), path)
+}
+
+// create makes a file of a new name with the permissions that any new file has, unlike os.CreateTemp.
+func create(folder string) (*os.File, error) {
+	for {
+		name := filepath.Join(folder, fmt.Sprintf(".imagegen-%s", newUUID()))
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return file, err
+		}
+	}
+}
