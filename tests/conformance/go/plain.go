@@ -128,7 +128,7 @@ func receive(
 		fail(err, nil, done)
 		return
 	}
-	together := &chunks{done: done}
+	together := &chunks{done: done, finished: map[uint32][]byte{}}
 	for received := uint32(0); ; received++ {
 		if leave != nil && received == leave.GetAfterEvents() {
 			cancel()
@@ -146,6 +146,9 @@ func receive(
 		if started := message.GetStarted(); started != nil {
 			done.GenerationId, done.RequestId = started.GetGenerationId(), started.GetRequestId()
 		}
+		if result := message.GetResult(); result != nil {
+			done.GenerationId, done.RequestId = result.GetGenerationId(), result.GetRequestId()
+		}
 	}
 	together.end()
 	if header, err := stream.Header(); err == nil {
@@ -158,11 +161,12 @@ func receive(
 	}
 }
 
-// chunks puts those of one image that come in a row together.
+// chunks puts those of one image that come in a row together, and those of finished images for the result.
 type chunks struct {
-	done    *conformancev1.Outcome
-	picture *conformancev1.Picture
-	digest  hash.Hash
+	done     *conformancev1.Outcome
+	picture  *conformancev1.Picture
+	digest   hash.Hash
+	finished map[uint32][]byte // by index, of images whose opening came
 }
 
 func (c *chunks) take(message *imagegenv1.ImageStreamEvent) {
@@ -181,6 +185,9 @@ func (c *chunks) take(message *imagegenv1.ImageStreamEvent) {
 	}
 	c.picture.SizeBytes += uint32(len(chunk.GetData()))
 	c.digest.Write(chunk.GetData())
+	if data, opened := c.finished[chunk.GetIndex()]; opened && chunk.GetPreviewNumber() == 0 {
+		c.finished[chunk.GetIndex()] = append(data, chunk.GetData()...)
+	}
 }
 
 func (c *chunks) end() {
@@ -206,12 +213,18 @@ func (c *chunks) add(message *imagegenv1.ImageStreamEvent) {
 		picture.Index = preview.GetIndex()
 		event.Kind = &conformancev1.Event_Preview{Preview: picture}
 	case *imagegenv1.ImageStreamEvent_Complete:
+		c.finished[told.Complete.GetIndex()] = nil
 		event.Kind = &conformancev1.Event_Complete{Complete: describe(told.Complete, 0, nil)}
 	case *imagegenv1.ImageStreamEvent_Failure:
 		event.Kind = &conformancev1.Event_Failure{Failure: told.Failure}
 	case *imagegenv1.ImageStreamEvent_Result:
 		event.Kind = &conformancev1.Event_Result{Result: true}
-		answered(told.Result, c.done)
+		c.done.Result = told.Result
+		for _, made := range told.Result.GetImages() {
+			if data := c.finished[made.GetIndex()]; len(data) > 0 {
+				c.done.Pictures = append(c.done.Pictures, describe(made, 0, data))
+			}
+		}
 	default:
 		event.Kind = &conformancev1.Event_Unknown{Unknown: true}
 	}
