@@ -1,11 +1,8 @@
 """Explain over the wire: plain stubs, grpcurl as the docs have it, and a log that keeps no words."""
 
-import asyncio
 import hashlib
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -13,13 +10,14 @@ import pytest
 from imagegen.v1 import image_service_pb2, image_service_pb2_grpc
 
 from tests.support.calls import edit, generate, refusal
+from tests.support.docs_lines import block, run_lines
 from tests.support.http_server import Exchange, HttpServer
 from tests.support.openai_api import fake_openai
 from tests.support.pictures import noisy_png, png
 from tests.support.process import server_process
 from tests.support.provider import ScriptedProvider
 from tests.support.server import as_config, running_server
-from tests.support.tools import PATH, ROOT, require
+from tests.support.tools import ROOT
 
 KEY = "sk-proj-Never0Shown1Anywhere2"
 PROMPT = "a lighthouse that nobody shall read about"
@@ -29,25 +27,16 @@ LARGE = noisy_png(700, 700)
 
 async def test_the_lines_of_the_docs(tmp_path: Path) -> None:
     """Grpcurl prints what the page says, and the vendor is not asked."""
-    require("grpcurl")
+    script = block("docs/operations.md", "/Explain")
     section = (ROOT / "docs" / "operations.md").read_text().partition("\n## Explain\n")[2].partition("\n## ")[0]
-    (script,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     (shown,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
     async with fake_openai(KEY) as fake:
         settings = {"OPENAI_API_KEY": KEY, "IMAGEGEN__PROVIDERS__OPENAI__BASE_URL": fake.base_url}
         async with server_process(tmp_path, **settings) as server:
-            process = await asyncio.create_subprocess_exec(
-                "bash",
-                "-ec",
-                script.replace("127.0.0.1:50051", server.address),
-                env={**os.environ, "PATH": PATH},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            stdout, stderr = await process.communicate()
+            ran = await run_lines(script, server.address, tmp_path)
 
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout.decode().replace(fake.base_url, "https://api.openai.com/v1")) == json.loads(shown)
+    assert ran.status == 0, ran.stderr
+    assert json.loads(ran.stdout.replace(fake.base_url, "https://api.openai.com/v1")) == json.loads(shown)
     assert fake.requests == []
 
 
