@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := server clients/python tests examples tools benchmarks
 
-.PHONY: oracles help demo test check lint types imports gen gen-check docs-check clients conformance breaking faults bench test-oracles client-lowest format dist clean
+.PHONY: oracles help demo test check lint types imports gen gen-check docs-check clients conformance breaking faults bench test-oracles client-lowest format dist dist-check clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -38,6 +38,7 @@ oracles: $(UV) ## install the vendors' own packages; `make test` then runs what 
 
 bench: $(READY) ## compare the service with a gRPC echo and with plain httpx; writes benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py --write $(ARGS)
+	@PYTHONPATH=.:tests/conformance/gen $(BIN)/python -m benchmarks.clients --write
 
 client-lowest: $(READY) ## the Python client's tests on the oldest versions that it promises
 	@tools/client-lowest
@@ -67,7 +68,8 @@ gen: $(READY) $(CODEGEN) ## generate the stubs and the reference pages from prot
 gen-check: $(READY) $(CODEGEN) ## the generated code is that of proto/
 	@tools/gen-check
 
-docs-check: $(READY) ## the generated pages are fresh, links in the docs lead somewhere
+docs-check: $(READY) ## the generated pages are fresh, links in the docs lead somewhere, one version stands everywhere
+	@$(BIN)/python tools/version.py --check
 	@$(BIN)/python tools/reference.py --check
 	@$(BIN)/python tools/links.py
 
@@ -85,9 +87,11 @@ format: $(READY) ## put the sources into shape
 	@$(BIN)/ruff format -q $(SOURCES)
 	@$(BIN)/buf format -w
 
-dist: $(READY) ## build the wheels of client and server
-	@$(UV) build --quiet --all-packages --out-dir dist
-	@ls dist
+dist: $(READY) ## build what is published, of every language
+	@tools/dist dist
+
+dist-check: $(READY) ## install all that `make dist` has built into empty places, and make a call with each
+	@PYTHONPATH=tests/conformance/gen $(BIN)/python -m tests.packages.run $(ARGS)
 
 clean: ## remove everything that was made here
 	rm -rf .venv .tools dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,7 +16,8 @@ async def measured(wish: driver_pb2.Measure, call: Callable[[], Awaitable[int]])
     async def worker() -> None:
         nonlocal received
         for _ in left:
-            received += await call()
+            size = await call()
+            received += size
 
     wall, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(worker() for _ in range(wish.parallel)))
