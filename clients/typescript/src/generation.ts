@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Backoff, pause } from "./backoff.js";
-import type { CallLimits, Connection, Deadline, Limits } from "./connection.js";
+import type { Connection, Deadline, Limits } from "./connection.js";
 import {
   cancelled,
   connectionBroke,
@@ -21,6 +21,7 @@ import {
 } from "./gen/imagegen/v1/image_service_pb.js";
 import type { ImageStreamEvent } from "./gen/imagegen/v1/image_stream_pb.js";
 import type { Lifetime } from "./request.js";
+import { Rpc } from "./rpc.js";
 
 /** What a stream is asked for with. */
 export type StreamRequest = GenerateRequest | EditRequest | ResumeRequest;
@@ -29,60 +30,6 @@ export type StreamRequest = GenerateRequest | EditRequest | ResumeRequest;
 const cancelMs = 10_000;
 // A closing reader is held up for no longer than this; the Cancel goes on without it.
 const holdUpMs = 1000;
-// For the end of a call behind its result.
-const lingerMs = 1000;
-
-/** One RPC. */
-class Rpc {
-  readonly #controller = new AbortController();
-  readonly #messages: AsyncIterator<ImageStreamEvent>;
-  #next: Promise<IteratorResult<ImageStreamEvent>> | undefined;
-  header: Headers | undefined;
-  /** Nothing was received over it. */
-  fresh = true;
-
-  /** Begin. One message is asked for at once: flow control holds back the others until they are read. */
-  constructor(
-    begin: (options: CallLimits & { onHeader: (header: Headers) => void }) => AsyncIterable<ImageStreamEvent>,
-    deadline: Deadline,
-  ) {
-    const onHeader = (header: Headers) => {
-      this.header = header;
-    };
-    const options = { ...deadline.limit(), signal: this.#controller.signal, onHeader };
-    this.#messages = begin(options)[Symbol.asyncIterator]();
-    this.#next = this.#ask();
-  }
-
-  /** The next message; `undefined` at the good end. Rejects with what connect says. */
-  async receive(): Promise<ImageStreamEvent | undefined> {
-    const next = this.#next ?? this.#ask();
-    this.#next = undefined;
-    const { done, value } = await next;
-    return done ? undefined : value;
-  }
-
-  cancel(): void {
-    this.#controller.abort();
-  }
-
-  /** Take the good end that follows the result, so that the server sees one too. */
-  finish(): void {
-    const timer = setTimeout(() => this.cancel(), lingerMs);
-    void this.#ask()
-      .catch(() => {})
-      .finally(() => {
-        clearTimeout(timer);
-        this.cancel();
-      });
-  }
-
-  #ask(): Promise<IteratorResult<ImageStreamEvent>> {
-    const next = this.#messages.next();
-    next.catch(() => {}); // seen: there may be nobody who waits
-    return next;
-  }
-}
 
 /** Reads a generation's events, over one RPC or, when that breaks and may be resumed, over several; and stops it. */
 export class Generation {
@@ -100,7 +47,7 @@ export class Generation {
   readonly #left = new AbortController();
   readonly #untrack: () => void;
   #watch: ReturnType<typeof setTimeout> | undefined;
-  #rpc: Rpc;
+  #rpc: Rpc<ImageStreamEvent>;
   #known: boolean; // the server has it: it is resumed, not asked for again
   #resuming = false;
   #ended = false; // the server told the end, so there is nothing to stop
@@ -247,7 +194,7 @@ export class Generation {
     clearTimeout(this.#watch);
   }
 
-  #begin(request: StreamRequest): Rpc {
+  #begin(request: StreamRequest): Rpc<ImageStreamEvent> {
     const { images } = this.#connection;
     this.#resuming = request.$typeName === "imagegen.v1.ResumeRequest";
     return new Rpc((options) => {

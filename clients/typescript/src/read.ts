@@ -4,6 +4,7 @@ import { connectionBroke, errorFromCall, type ImageGenError, invalidResponse } f
 import type { Image as ImageMessage } from "./gen/imagegen/v1/image_pb.js";
 import type { ReadImageResponse } from "./gen/imagegen/v1/image_service_pb.js";
 import { factsOf, type Image } from "./image.js";
+import { Rpc } from "./rpc.js";
 
 /** The image with its bytes; one that has them is returned as it is. A read that breaks is resumed once. */
 export async function readImage<I extends Image>(connection: Connection, image: I, limits: Limits): Promise<I> {
@@ -43,19 +44,19 @@ class Reading {
 
   /** Read from where the bytes end now to the end of the image. */
   async advance(): Promise<void> {
-    const end = new AbortController();
-    const stop = () => end.abort(this.#signal?.reason);
+    const { images } = this.#connection;
+    const request = { imageId: this.#imageId, offset: this.#run?.received ?? 0 };
+    const rpc = new Rpc((options) => images.readImage(request, options), this.#deadline);
+    const stop = () => rpc.cancel();
     this.#signal?.addEventListener("abort", stop);
     if (this.#signal?.aborted) stop();
-    const request = { imageId: this.#imageId, offset: this.#run?.received ?? 0 };
     try {
-      const pieces = this.#connection.images.readImage(request, { ...this.#deadline.limit(), signal: end.signal });
-      for await (const piece of pieces) this.#take(piece);
+      for (let piece = await rpc.receive(); piece !== undefined; piece = await rpc.receive()) this.#take(piece);
     } catch (error) {
       throw errorFromCall(error, { free: true });
     } finally {
       this.#signal?.removeEventListener("abort", stop);
-      end.abort(); // also a call that was left in the middle
+      stop(); // also when it was left in the middle
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type MessageInitShape,
   type MessageShape,
   toBinary,
+  toJson,
 } from "@bufbuild/protobuf";
 import {
   type Delivery,
@@ -167,7 +168,8 @@ export function generationCase({ generationId, requestId }: GenerationName) {
 export function checked<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): MessageShape<Desc> {
   try {
     const message = create(schema, init);
-    toBinary(schema, message);
+    toJson(schema, message); // looks at the types
+    toBinary(schema, message); // looks at the ranges
     return message;
   } catch (error) {
     throw new TypeError(error instanceof Error ? error.message : String(error), { cause: error });
