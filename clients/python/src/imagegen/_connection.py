@@ -80,6 +80,7 @@ class Connection:
         self._timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
+        self._images: ImageServiceAsyncStub | None = None
         self._open_channel: grpc.aio.Channel | None = None
         self._calls: weakref.WeakSet[grpc.aio.Call] = weakref.WeakSet()
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
@@ -89,7 +90,10 @@ class Connection:
     @property
     def images(self) -> ImageServiceAsyncStub:
         """The image service, for `call`."""
-        return image_service_pb2_grpc.ImageServiceStub(self._core())
+        channel = self._core()
+        if self._images is None:  # making one costs more than a small call
+            self._images = image_service_pb2_grpc.ImageServiceStub(channel)
+        return self._images
 
     @property
     def models(self) -> ModelServiceAsyncStub:
@@ -148,7 +152,7 @@ class Connection:
         for call in list(self._calls):
             call.cancel()
         channels = [channel for channel in (self._channel, self._open_channel) if channel is not None]
-        self._channel = self._open_channel = None
+        self._channel = self._images = self._open_channel = None
         for channel in channels:
             await channel.close()
 
