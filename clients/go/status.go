@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"time"
 
 	pb "github.com/imagegen/imagegen/clients/go/imagegen/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -75,12 +76,24 @@ func readError(ctx context.Context, cause error, header, trailer metadata.MD, si
 	err.Failures, err.Attempts, err.Usage = failure.GetFailures(), failure.GetAttempts(), failure.GetUsage()
 	err.GenerationID = firstOf(failure.GetGenerationId(), err.Metadata["generation_id"], first(header, generationIDHeader))
 	err.RequestID = firstOf(failure.GetRequestId(), err.Metadata["request_id"], first(header, requestIDHeader))
-	own := ctx.Err() != nil && (err.Code == codes.Canceled || err.Code == codes.DeadlineExceeded)
-	if own {
-		err.causes = append(err.causes, ctx.Err())
+	ended := endedBy(ctx, err.Code)
+	if ended != nil {
+		err.causes = append(err.causes, ended)
 	}
-	err.remote = !own
+	err.remote = ended == nil
 	return err
+}
+
+// endedBy is the error of the context where it was that which ended a call with this code, else nil.
+func endedBy(ctx context.Context, code codes.Code) error {
+	if code != codes.Canceled && code != codes.DeadlineExceeded {
+		return nil
+	}
+	// The server keeps the same deadline, and its word may be here before the context's own timer.
+	if deadline, ok := ctx.Deadline(); ok && code == codes.DeadlineExceeded && time.Until(deadline) < 100*time.Millisecond {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // statusOf is the status of an RPC's end, without what grpc's retries put around it.
