@@ -17,8 +17,7 @@ final class Address {
   private static final Pattern HOST =
       Pattern.compile(
           "(?:(?:dns|ipv4|ipv6):(?://[^/]*/)?)?(?:\\[(?<v6>[^\\]]+)\\]|(?<name>[^:/,]+))(?::\\d+)?");
-  private static final Pattern HOST_ALONE =
-      Pattern.compile("(?:\\[[^\\]]*\\]|[^:/,\\[\\]]+):?");
+  private static final Pattern HOST_ALONE = Pattern.compile("(?:\\[[^\\]]*\\]|[^:/,\\[\\]]+):?");
   private static final Pattern BARE_IPV6 =
       Pattern.compile("[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%\\w+)?");
   private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)";
@@ -42,7 +41,8 @@ final class Address {
       throw new IllegalArgumentException(
           "'"
               + address
-              + "' has no port: the address is host:port, such as 'localhost:50051' or '[::1]:50051'");
+              + "' has no port: the address is host:port, such as 'localhost:50051' or"
+              + " '[::1]:50051'");
     }
     return address;
   }

@@ -9,6 +9,7 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -24,6 +25,7 @@ final class Connection {
 
   private final String address;
   private final Duration timeout;
+  private final List<Integer> delays;
   private final ManagedChannel managed;
   private final Channel channel;
   private final Set<Generation> generations = ConcurrentHashMap.newKeySet();
@@ -38,10 +40,17 @@ final class Connection {
    * @param credentials null = clear text
    * @param token null = none
    * @param timeout null = none
+   * @param delays of {@link Backoff}
    */
-  Connection(String given, ChannelCredentials credentials, String token, Duration timeout) {
+  Connection(
+      String given,
+      ChannelCredentials credentials,
+      String token,
+      Duration timeout,
+      List<Integer> delays) {
     address = Address.resolve(given, System.getenv(Address.VARIABLE));
     this.timeout = timeout;
+    this.delays = delays;
     boolean clear = credentials == null || credentials instanceof InsecureChannelCredentials;
     boolean loopback = Address.isLoopback(address);
     if (token != null && clear && !loopback) {
@@ -51,8 +60,7 @@ final class Connection {
               + " is neither: use tls()");
     }
     var builder =
-        Grpc.newChannelBuilder(
-                address, clear ? InsecureChannelCredentials.create() : credentials)
+        Grpc.newChannelBuilder(address, clear ? InsecureChannelCredentials.create() : credentials)
             .userAgent("imagegen-java/" + Version.current())
             .maxInboundMessageSize(Image.MAX_BYTES + HEADROOM_BYTES)
             // Only while a call runs: a stock server ends connections that ping for nothing.
@@ -83,6 +91,10 @@ final class Connection {
 
   Channel channel() {
     return channel;
+  }
+
+  Backoff newBackoff() {
+    return new Backoff(delays);
   }
 
   /** For a call: its own limit, else the client's, else none. */

@@ -99,7 +99,7 @@ record ErrorFacts(
     }
     var facts =
         new ErrorFacts(
-            status.getDescription() == null ? "" : status.getDescription(),
+            message(status),
             reason.isEmpty() ? bareReason(status.getCode()) : reason,
             status.getCode(),
             billed,
@@ -136,6 +136,16 @@ record ErrorFacts(
         firstOf(generationId, generation),
         firstOf(requestId, wish),
         fromServer);
+  }
+
+  /** What the status says, and what the transport knows of it: "io exception" says nothing. */
+  private static String message(Status status) {
+    String told = status.getDescription() == null ? "" : status.getDescription();
+    Throwable cause = status.getCause();
+    if (cause == null || cause.getMessage() == null || told.contains(cause.getMessage())) {
+      return told;
+    }
+    return told.isEmpty() ? cause.getMessage() : told + ": " + cause.getMessage();
   }
 
   /** What a bare status can be taken to say. Any other code says nothing about the reason. */

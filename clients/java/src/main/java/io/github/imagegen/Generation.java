@@ -32,7 +32,7 @@ final class Generation {
   private final Assembler assembler;
   private final EventQueue queue;
   private final Context context = Context.current();
-  private final Backoff backoff = new Backoff();
+  private final Backoff backoff;
   private String generationId;
   private String requestId;
   private boolean known; // the server has it: it is resumed, not asked for again
@@ -42,6 +42,8 @@ final class Generation {
   private Reading current;
   private CompletableFuture<Void> timer;
   private CompletableFuture<Void> cancelling;
+
+  @SuppressWarnings("UnusedVariable") // what it refers to is not collected
   private Object holder;
 
   /** Prepares to send {@code request}; {@code limit} is the time for all of it, null = none. */
@@ -50,6 +52,7 @@ final class Generation {
     this.request = request;
     this.lifetime = lifetime;
     deadline = Rpc.deadline(limit);
+    backoff = connection.newBackoff();
     generationId = request.generationId();
     requestId = request.requestId();
     known = request.isResume();
@@ -269,8 +272,7 @@ final class Generation {
   /** Whether the call broke on its way, so that it is worth reading on. */
   private boolean isBreak(ImageGenException error, StreamRequest asked) {
     // A busy server has no place for another reader right now; the generation goes on.
-    boolean busy =
-        asked.isResume() && error.reason() == ErrorReason.ERROR_REASON_SERVER_BUSY;
+    boolean busy = asked.isResume() && error.reason() == ErrorReason.ERROR_REASON_SERVER_BUSY;
     // An end in good order that brought no result is a proxy's doing too.
     boolean cutShort = error.getCause() == null;
     return lifetime.resumable()

@@ -8,6 +8,7 @@ import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
 import io.grpc.TlsChannelCredentials;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 
@@ -28,7 +29,8 @@ public final class ImageGenClient implements AutoCloseable {
 
   private ImageGenClient(Builder builder) {
     connection =
-        new Connection(builder.address, builder.credentials, builder.token, builder.timeout);
+        new Connection(
+            builder.address, builder.credentials, builder.token, builder.timeout, builder.delays);
   }
 
   /**
@@ -180,8 +182,7 @@ public final class ImageGenClient implements AutoCloseable {
   public CompletableFuture<Boolean> cancelAsync(CancelRequest request) {
     checkNamed(request.getGenerationId(), request.getRequestId());
     connection.checkOpen();
-    return Rpc.map(
-        Generation.cancel(connection, request, limit(null)), CancelResponse::getStopped);
+    return Rpc.map(Generation.cancel(connection, request, limit(null)), CancelResponse::getStopped);
   }
 
   /**
@@ -314,6 +315,7 @@ public final class ImageGenClient implements AutoCloseable {
     private ChannelCredentials credentials;
     private String token;
     private Duration timeout;
+    private List<Integer> delays = Backoff.DELAYS;
 
     private Builder() {}
 
@@ -372,6 +374,12 @@ public final class ImageGenClient implements AutoCloseable {
      */
     public Builder timeout(Duration value) {
       timeout = CallSettings.checkTimeout(value);
+      return this;
+    }
+
+    /** For tests: how long to wait before each try after a break, in milliseconds. */
+    Builder delays(List<Integer> value) {
+      delays = value;
       return this;
     }
 

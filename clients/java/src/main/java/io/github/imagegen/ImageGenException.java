@@ -23,6 +23,7 @@ import java.util.stream.Collectors;
 public final class ImageGenException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
+  /** All that is known of it. */
   private final ErrorFacts facts;
 
   ImageGenException(ErrorFacts facts, Throwable cause) {
@@ -203,6 +204,7 @@ public final class ImageGenException extends RuntimeException {
 
   /** Reason, message, and what is wrong by field where the message does not say it. */
   @Override
+  @SuppressWarnings("OverrideThrowableToString") // getMessage is the server's own text
   public String toString() {
     String told = getMessage();
     String fields =

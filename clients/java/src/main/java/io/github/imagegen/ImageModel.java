@@ -271,8 +271,7 @@ public final class ImageModel {
   private CompletableFuture<List<PlannedCall>> explain(ExplainRequest request, Duration limit) {
     connection.checkOpen();
     var answer =
-        Rpc.unary(
-            connection, ImageServiceGrpc.getExplainMethod(), request, Rpc.deadline(limit));
+        Rpc.unary(connection, ImageServiceGrpc.getExplainMethod(), request, Rpc.deadline(limit));
     return Rpc.map(answer, ExplainResponse::getCallsList);
   }
 

@@ -72,9 +72,7 @@ final class ImageReader {
             .setOffset(run == null ? 0 : run.received())
             .build();
     var call =
-        connection
-            .channel()
-            .newCall(ImageServiceGrpc.getReadImageMethod(), Rpc.options(deadline));
+        connection.channel().newCall(ImageServiceGrpc.getReadImageMethod(), Rpc.options(deadline));
     current = call;
     call.start(new Pieces(call), new Metadata());
     call.request(WINDOW);
@@ -146,8 +144,7 @@ final class ImageReader {
           return;
         }
         var error = ErrorFacts.read(status, trailers, headers, true);
-        boolean broken =
-            status.getCode() == Status.Code.UNAVAILABLE || error.isBrokenConnection();
+        boolean broken = status.getCode() == Status.Code.UNAVAILABLE || error.isBrokenConnection();
         if (!broken || goneOn || context.isCancelled()) {
           throw error;
         }

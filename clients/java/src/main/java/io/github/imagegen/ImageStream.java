@@ -22,6 +22,7 @@ import java.util.concurrent.Flow;
  * {@code result} passes by are kept for an iteration after it. A stream may be used by several
  * threads; each event goes to one of them.
  */
+@SuppressWarnings("IterableAndIterator") // it can be read once, and says so
 public final class ImageStream
     implements Iterable<ImageEvent>,
         Iterator<ImageEvent>,

@@ -18,7 +18,7 @@ final class ImageUpload {
   private final ByteString data;
   private final String sha256;
   private final Deadline deadline;
-  private final Backoff backoff = new Backoff();
+  private final Backoff backoff;
 
   private ImageUpload(Rpc.Chain steps, Connection connection, Image image, Duration limit) {
     this.steps = steps;
@@ -26,6 +26,7 @@ final class ImageUpload {
     data = image.bytes();
     sha256 = image.sha256();
     deadline = Rpc.deadline(limit);
+    backoff = connection.newBackoff();
   }
 
   /** A reference to {@code image} at the server, after giving it what it did not have yet. */

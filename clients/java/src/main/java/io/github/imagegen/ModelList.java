@@ -62,8 +62,7 @@ public record ModelList(List<Model> models, List<UnreachableProvider> unreachabl
   static CompletableFuture<Model> model(Connection connection, String name, Duration limit) {
     var request = GetModelRequest.newBuilder().setModel(name).build();
     var answer =
-        Rpc.unary(
-            connection, ModelServiceGrpc.getGetModelMethod(), request, Rpc.deadline(limit));
+        Rpc.unary(connection, ModelServiceGrpc.getGetModelMethod(), request, Rpc.deadline(limit));
     return Rpc.map(answer, GetModelResponse::getModel);
   }
 }

@@ -60,7 +60,7 @@ final class Rpc {
       return null;
     }
     // What a long cannot hold is as good as never.
-    return limit.getSeconds() > Integer.MAX_VALUE
+    return limit.toSeconds() > Integer.MAX_VALUE
         ? null
         : Deadline.after(limit.toNanos(), TimeUnit.NANOSECONDS);
   }

@@ -27,11 +27,16 @@ final class ServiceConfig {
     }
     Map<String, ?> policy =
         Map.of(
-            "maxAttempts", 4.0,
-            "initialBackoff", "0.2s",
-            "maxBackoff", "2s",
-            "backoffMultiplier", 2.0,
-            "retryableStatusCodes", List.of("UNAVAILABLE"));
+            "maxAttempts",
+            4.0,
+            "initialBackoff",
+            "0.2s",
+            "maxBackoff",
+            "2s",
+            "backoffMultiplier",
+            2.0,
+            "retryableStatusCodes",
+            List.of("UNAVAILABLE"));
     return Map.of("methodConfig", List.of(Map.of("name", free, "retryPolicy", policy)));
   }
 }

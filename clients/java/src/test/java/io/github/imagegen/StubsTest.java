@@ -20,27 +20,34 @@ class StubsTest {
     var images = ImageServiceGrpc.newBlockingStub(channel);
     var models = ModelServiceGrpc.newBlockingStub(channel);
     var input = ImageInput.newBuilder().setPrompt("a cat");
-    var draw = GenerateRequest.newBuilder().setInput(input).setOnDisconnect(OnDisconnect.ON_DISCONNECT_DETACH).build();
+    var draw =
+        GenerateRequest.newBuilder()
+            .setInput(input)
+            .setOnDisconnect(OnDisconnect.ON_DISCONNECT_DETACH)
+            .build();
     var edited = ImageEditInput.newBuilder().addImages(ImageSource.newBuilder().setImageId("i"));
     var change = EditRequest.newBuilder().setInput(edited).build();
-    List<Executable> calls = List.of(
-        () -> images.generate(draw),
-        () -> images.streamGenerate(draw).next(),
-        () -> images.edit(change),
-        () -> images.streamEdit(change).next(),
-        () -> images.resume(ResumeRequest.newBuilder().setRequestId("r").build()).next(),
-        () -> images.cancel(CancelRequest.newBuilder().setGenerationId("g").build()),
-        () -> images.readImage(ReadImageRequest.getDefaultInstance()).next(),
-        () -> images.uploadImage(UploadImageRequest.getDefaultInstance()),
-        () -> images.explain(ExplainRequest.newBuilder().setEdit(change).build()),
-        () -> models.listModels(ListModelsRequest.getDefaultInstance()),
-        () -> models.getModel(GetModelRequest.getDefaultInstance()));
+    List<Executable> calls =
+        List.of(
+            () -> images.generate(draw),
+            () -> images.streamGenerate(draw).next(),
+            () -> images.edit(change),
+            () -> images.streamEdit(change).next(),
+            () -> images.resume(ResumeRequest.newBuilder().setRequestId("r").build()).next(),
+            () -> images.cancel(CancelRequest.newBuilder().setGenerationId("g").build()),
+            () -> images.readImage(ReadImageRequest.getDefaultInstance()).next(),
+            () -> images.uploadImage(UploadImageRequest.getDefaultInstance()),
+            () -> images.explain(ExplainRequest.newBuilder().setEdit(change).build()),
+            () -> models.listModels(ListModelsRequest.getDefaultInstance()),
+            () -> models.getModel(GetModelRequest.getDefaultInstance()));
     for (var call : calls) {
       var error = assertThrows(StatusRuntimeException.class, call);
       assertEquals(Status.Code.UNAVAILABLE, error.getStatus().getCode());
     }
     var failure = ImageFailure.newBuilder().setReason(ErrorReason.ERROR_REASON_TIMEOUT);
-    assertEquals(ImageStreamEvent.EventCase.FAILURE, ImageStreamEvent.newBuilder().setFailure(failure).getEventCase());
+    assertEquals(
+        ImageStreamEvent.EventCase.FAILURE,
+        ImageStreamEvent.newBuilder().setFailure(failure).getEventCase());
     channel.shutdownNow();
   }
 }

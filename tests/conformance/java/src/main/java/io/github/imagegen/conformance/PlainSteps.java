@@ -55,18 +55,21 @@ final class PlainSteps {
     var credentials =
         step.getCaFile().isEmpty()
             ? InsecureChannelCredentials.create()
-            : TlsChannelCredentials.newBuilder()
-                .trustManager(new File(step.getCaFile()))
-                .build();
+            : TlsChannelCredentials.newBuilder().trustManager(new File(step.getCaFile())).build();
     var builder = Grpc.newChannelBuilder(step.getAddress(), credentials);
     if (step.getRetryingChannel()) {
       Map<String, ?> policy =
           Map.of(
-              "maxAttempts", 5.0,
-              "initialBackoff", "0.1s",
-              "maxBackoff", "1s",
-              "backoffMultiplier", 2.0,
-              "retryableStatusCodes", List.of("UNAVAILABLE"));
+              "maxAttempts",
+              5.0,
+              "initialBackoff",
+              "0.1s",
+              "maxBackoff",
+              "1s",
+              "backoffMultiplier",
+              2.0,
+              "retryableStatusCodes",
+              List.of("UNAVAILABLE"));
       Map<String, ?> all = Map.of("name", List.of(Map.of()), "retryPolicy", policy);
       builder.defaultServiceConfig(Map.of("methodConfig", List.of(all))).enableRetry();
     }
@@ -137,8 +140,7 @@ final class PlainSteps {
   private void stream(Iterator<ImageStreamEvent> messages, Context.CancellableContext call) {
     try {
       int seen = 0;
-      while (!(step.hasLeave() && seen >= step.getLeave().getAfterEvents())
-          && messages.hasNext()) {
+      while (!(step.hasLeave() && seen >= step.getLeave().getAfterEvents()) && messages.hasNext()) {
         seen++;
         message(messages.next());
       }
@@ -178,11 +180,9 @@ final class PlainSteps {
                 .putAllMetadata(preview.getMetadataMap())
                 .build();
         event.setPreview(
-            Pictures.of(made, preview.getNumber(), (ByteString) null)
-                .setIndex(preview.getIndex()));
+            Pictures.of(made, preview.getNumber(), (ByteString) null).setIndex(preview.getIndex()));
       }
-      case COMPLETE ->
-          event.setComplete(Pictures.of(message.getComplete(), 0, (ByteString) null));
+      case COMPLETE -> event.setComplete(Pictures.of(message.getComplete(), 0, (ByteString) null));
       case FAILURE -> event.setFailure(message.getFailure());
       case RESULT -> {
         event.setResult(true);
