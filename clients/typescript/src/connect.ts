@@ -57,7 +57,7 @@ export function connect(address?: string, options: ConnectOptions = {}): Client 
     readMaxBytes: maxImageBytes + headroomBytes,
     interceptors: [introduce(token), retryFree],
   });
-  return new Client(where.text, new Connection(transport, timeoutMs, () => session.close()));
+  return new Client(where.text, new Connection(transport, session, timeoutMs));
 }
 
 function sessionOptions(where: Address, tls: boolean | TlsOptions): object {

@@ -22,24 +22,31 @@ interface Reader {
   leave(): unknown;
 }
 
+/** What is under a transport. */
+export interface Line {
+  /** Resolves when what was said so far, such as that a call is given up, is on its way. */
+  flush(): Promise<void>;
+  /** End all calls, for good. Resolves when the other side has been told. */
+  close(): Promise<void>;
+}
+
 /** One way to a server, shared by everything that a client makes. */
 export class Connection {
   readonly transport: Transport;
   readonly images: Stub<typeof ImageService>;
   readonly models: Stub<typeof ModelService>;
   readonly #timeoutMs: number | undefined;
-  readonly #end: () => void;
+  readonly #line: Line;
   readonly #readers = new Set<Reader>();
   readonly #background = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  /** `end` closes what is under `transport`. */
-  constructor(transport: Transport, timeoutMs: number | undefined, end: () => void) {
+  constructor(transport: Transport, line: Line, timeoutMs: number | undefined) {
     this.transport = transport;
     this.images = createClient(ImageService, transport);
     this.models = createClient(ModelService, transport);
     this.#timeoutMs = checkTimeout(timeoutMs);
-    this.#end = end;
+    this.#line = line;
   }
 
   /** The moment at which a call that begins now has to be over. */
@@ -58,6 +65,11 @@ export class Connection {
     } catch (error) {
       throw errorFromCall(error, { free: true });
     }
+  }
+
+  /** Resolves when what was said so far is on its way. */
+  async flush(): Promise<void> {
+    await this.#line.flush();
   }
 
   get closed(): boolean {
@@ -94,7 +106,7 @@ export class Connection {
       const all = Promise.all(this.#background).then(() => done.abort());
       await Promise.race([all, pause(closeMs, done.signal)]);
     }
-    this.#end();
+    await this.#line.close();
   }
 }
 

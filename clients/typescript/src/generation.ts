@@ -162,6 +162,7 @@ export class Generation {
   /** As `leave`, waiting a moment for the server to have heard of it. */
   async leaveAndWait(): Promise<void> {
     const told = this.leave();
+    await this.#connection.flush();
     if (told === undefined) return;
     const done = new AbortController();
     const seen = told.catch(() => {}).then(() => done.abort());
@@ -171,6 +172,7 @@ export class Generation {
   /** Go away, and stop the generation also where it would run on. Rejects if the server could not be told. */
   async stop(): Promise<void> {
     this.leave();
+    await this.#connection.flush();
     if (this.#lifetime.shared && !this.#ended) await this.#cancel();
   }
 

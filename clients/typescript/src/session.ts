@@ -5,6 +5,7 @@ import type {
   IncomingHttpHeaders,
   OutgoingHttpHeaders,
 } from "node:http2";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, decodeBinaryHeader } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
@@ -19,7 +20,7 @@ const windowBytes = 8 * 1024 * 1024;
 export class Session {
   readonly authority: string;
   readonly #manager: Http2SessionManager;
-  readonly #widened = new WeakSet<Http2Session>();
+  readonly #open = new Set<Http2Session>();
   #closed = false;
 
   constructor(manager: Http2SessionManager) {
@@ -34,13 +35,13 @@ export class Session {
     headers: OutgoingHttpHeaders,
     options: Parameters<Http2SessionManager["request"]>[3],
   ): Promise<ClientHttp2Stream> {
-    const stream = await this.#open(method, path, headers, options);
+    const stream = await this.#begin(method, path, headers, options);
     const { session } = stream;
     // These listeners are the first, so that those of connect see what they leave behind.
     stream.on("response", tidy);
     stream.on("trailers", tidy);
     if (session !== undefined) {
-      this.#widen(session);
+      this.#use(session);
       stream.once("close", () => {
         if (this.#closed || !session.destroyed || stream.readableEnded) return;
         stream.emit("error", new ConnectError("the connection was lost", Code.Unavailable));
@@ -54,13 +55,24 @@ export class Session {
     this.#manager.notifyResponseByteRead(stream);
   }
 
-  /** End all calls and the connection, for good. */
-  close(): void {
-    this.#closed = true;
-    this.#manager.abort(closed());
+  /** Resolves when what was said so far, such as that a call is given up, is on its way. */
+  async flush(): Promise<void> {
+    // Node hands frames to the socket at the end of a turn; what happened in this turn may come to pass in the next.
+    await nextTurn();
+    await nextTurn();
   }
 
-  async #open(...call: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+  /** End all calls and the connection, for good. Resolves when the other side has been told. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const open = [...this.#open];
+    const gone = open.map((session) => new Promise((done) => session.once("close", done)));
+    await this.flush();
+    this.#manager.abort(closed());
+    await Promise.all(gone);
+  }
+
+  async #begin(...call: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     if (this.#closed) throw closed();
     try {
       return await this.#manager.request(...call);
@@ -78,9 +90,10 @@ export class Session {
     }
   }
 
-  #widen(session: Http2Session): void {
-    if (this.#widened.has(session)) return;
-    this.#widened.add(session);
+  #use(session: Http2Session): void {
+    if (this.#open.has(session)) return;
+    this.#open.add(session);
+    session.once("close", () => this.#open.delete(session));
     (session as ClientHttp2Session).setLocalWindowSize(windowBytes);
   }
 }

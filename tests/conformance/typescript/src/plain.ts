@@ -1,12 +1,20 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { ImageResult } from "@imagegen/client/v1/image_pb.js";
+import { type GeneratedImage, GeneratedImageSchema, type ImageResult } from "@imagegen/client/v1/image_pb.js";
 import { ImageService, type ReadImageRequest } from "@imagegen/client/v1/image_service_pb.js";
-import type { ImageStreamEvent } from "@imagegen/client/v1/image_stream_pb.js";
-import { EventSchema, FailureSchema, type Measure, type Outcome, type Step } from "./conformance/v1/driver_pb.js";
+import type { ImageChunk, ImageStreamEvent } from "@imagegen/client/v1/image_stream_pb.js";
+import {
+  type Event,
+  EventSchema,
+  FailureSchema,
+  type Measure,
+  type Outcome,
+  type Step,
+} from "./conformance/v1/driver_pb.js";
 import { measured } from "./measure.js";
 import { picture, withoutData } from "./pictures.js";
 
@@ -83,7 +91,7 @@ function keep(result: ImageResult, outcome: Outcome): void {
   outcome.result = { ...result, images: result.images.map(withoutData) };
 }
 
-function toldOf(made: ImageResult["images"][number]) {
+function toldOf(made: GeneratedImage) {
   return { index: made.index, mediaType: made.image?.mediaType ?? "", made: withoutData(made) };
 }
 
@@ -93,8 +101,7 @@ async function follow(
   outcome: Outcome,
   controller: AbortController,
 ): Promise<void> {
-  const chunks = new ChunkRow(outcome);
-  let messages = 0;
+  const watching = new Watching(outcome);
   const onHeader = (header: Headers) => {
     outcome.generationId ||= header.get("imagegen-generation-id") ?? "";
     outcome.requestId ||= header.get("imagegen-request-id") ?? "";
@@ -102,85 +109,97 @@ async function follow(
   const limit = step.timeoutMs > 0 ? { timeoutMs: step.timeoutMs } : {};
   const stream = begin({ ...limit, signal: controller.signal, onHeader })[Symbol.asyncIterator]();
   try {
-    for (;;) {
+    for (let messages = 0; ; messages++) {
       if (step.leave !== undefined && messages >= step.leave.afterEvents) {
         controller.abort();
         await stream.next().catch(() => {}); // the end of what was cancelled
+        await nextTurn(); // and the word of it on its way
         return;
       }
       const { done, value } = await stream.next();
       if (done) return;
-      messages += 1;
-      outcome.lastSequence = Math.max(outcome.lastSequence, value.sequence);
-      note(value, outcome, chunks);
+      watching.take(value);
     }
   } finally {
-    chunks.end();
+    watching.end();
   }
 }
 
-function note({ event }: ImageStreamEvent, outcome: Outcome, chunks: ChunkRow): void {
-  if (event.case === "progress") outcome.progressEvents += 1;
-  else if (event.case === "chunk") chunks.add(event.value.index, event.value.previewNumber, event.value.data);
-  else {
-    chunks.end();
-    notePart(event, outcome);
-  }
-}
-
-/** Everything but news and bytes. */
-function notePart(event: ImageStreamEvent["event"], outcome: Outcome): void {
-  switch (event.case) {
-    case "started":
-      outcome.generationId = event.value.generationId;
-      outcome.requestId = event.value.requestId;
-      outcome.events.push(create(EventSchema, { kind: event }));
-      return;
-    case "preview": {
-      const { index, number: previewNumber, image, metadata } = event.value;
-      const made = { metadata, ...(image !== undefined && { image }) };
-      const told = picture(undefined, { index, previewNumber, mediaType: image?.mediaType ?? "", made });
-      outcome.events.push(create(EventSchema, { kind: { case: "preview", value: told } }));
-      return;
-    }
-    case "complete": {
-      const told = picture(undefined, toldOf(event.value));
-      outcome.events.push(create(EventSchema, { kind: { case: "complete", value: told } }));
-      return;
-    }
-    case "failure":
-      outcome.events.push(create(EventSchema, { kind: event }));
-      return;
-    case "result":
-      outcome.events.push(create(EventSchema, { kind: { case: "result", value: true } }));
-      keep(event.value, outcome);
-      return;
-    default:
-      outcome.events.push(create(EventSchema, { kind: { case: "unknown", value: true } }));
-  }
-}
-
-/** Chunks of one image that come in a row. */
-class ChunkRow {
+/** Writes down what a stream sends, message by message. */
+class Watching {
   readonly #outcome: Outcome;
+  readonly #opened = new Map<number, { made: GeneratedImage; pieces: Uint8Array[] }>();
   #row: { index: number; previewNumber: number; pieces: Uint8Array[] } | undefined;
 
   constructor(outcome: Outcome) {
     this.#outcome = outcome;
   }
 
-  add(index: number, previewNumber: number, data: Uint8Array): void {
-    if (this.#row?.index !== index || this.#row.previewNumber !== previewNumber) this.end();
-    this.#row ??= { index, previewNumber, pieces: [] };
-    this.#row.pieces.push(data);
+  take({ event, sequence }: ImageStreamEvent): void {
+    this.#outcome.lastSequence = Math.max(this.#outcome.lastSequence, sequence);
+    if (event.case === "progress") this.#outcome.progressEvents += 1;
+    else if (event.case === "chunk") this.#chunk(event.value);
+    else {
+      this.#endRow();
+      this.#outcome.events.push(this.#other(event));
+    }
   }
 
+  /** Tells of the images that came whole. */
   end(): void {
+    this.#endRow();
+    if (this.#outcome.result === undefined) return;
+    const whole = [...this.#opened.values()].filter(({ pieces }) => pieces.length > 0);
+    whole.sort((one, other) => one.made.index - other.made.index);
+    this.#outcome.pictures = whole.map(({ made, pieces }) => picture(Buffer.concat(pieces), toldOf(made)));
+  }
+
+  #chunk({ index, previewNumber, data }: ImageChunk): void {
+    if (this.#row?.index !== index || this.#row.previewNumber !== previewNumber) this.#endRow();
+    this.#row ??= { index, previewNumber, pieces: [] };
+    this.#row.pieces.push(data);
+    if (previewNumber === 0) this.#opened.get(index)?.pieces.push(data);
+  }
+
+  /** Chunks of one image that came in a row are told as one. */
+  #endRow(): void {
     if (this.#row === undefined) return;
     const { index, previewNumber, pieces } = this.#row;
     this.#row = undefined;
     const value = picture(Buffer.concat(pieces), { index, previewNumber });
     this.#outcome.events.push(create(EventSchema, { kind: { case: "chunks", value } }));
+  }
+
+  #other(event: ImageStreamEvent["event"]): Event {
+    switch (event.case) {
+      case "started":
+        this.#name(event.value);
+        return create(EventSchema, { kind: event });
+      case "preview": {
+        const { index, number: previewNumber, image, metadata } = event.value;
+        const made = { index, metadata, ...(image !== undefined && { image }) };
+        const value = picture(undefined, { index, previewNumber, mediaType: image?.mediaType ?? "", made });
+        return create(EventSchema, { kind: { case: "preview", value } });
+      }
+      case "complete": {
+        this.#opened.set(event.value.index, { made: event.value, pieces: [] });
+        const value = picture(undefined, toldOf(event.value));
+        return create(EventSchema, { kind: { case: "complete", value } });
+      }
+      case "failure":
+        return create(EventSchema, { kind: event });
+      case "result":
+        this.#name(event.value);
+        this.#outcome.result = { ...event.value, images: event.value.images.map(withoutData) };
+        return create(EventSchema, { kind: { case: "result", value: true } });
+      default:
+        return create(EventSchema, { kind: { case: "unknown", value: true } });
+    }
+  }
+
+  #name({ generationId, requestId }: { generationId: string; requestId: string }): void {
+    this.#outcome.generationId = generationId;
+    this.#outcome.requestId = requestId;
   }
 }
 
@@ -190,7 +209,8 @@ async function read(images: Images, request: ReadImageRequest, options: CallOpti
     if (image !== undefined) outcome.image = image;
     pieces.push(data);
   }
-  outcome.pictures = [picture(Buffer.concat(pieces), { mediaType: outcome.image?.mediaType ?? "" })];
+  const made = create(GeneratedImageSchema, outcome.image === undefined ? {} : { image: outcome.image });
+  outcome.pictures = [picture(Buffer.concat(pieces), toldOf(made))];
 }
 
 async function measurePlain(images: Images, { request, calls, parallel, checksum }: Measure, options: CallOptions) {
