@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { ByteRun } from "./bytes.js";
 import type { Connection, Deadline, Limits } from "./connection.js";
 import { connectionBroke, errorFromCall, type ImageGenError, invalidResponse } from "./errors.js";
@@ -15,7 +16,7 @@ export async function readImage<I extends Image>(connection: Connection, image: 
   try {
     await reading.advance();
   } catch (error) {
-    if (limits.signal?.aborted || !connectionBroke(error as ImageGenError)) throw error;
+    if (limits.signal?.aborted || !broken(error as ImageGenError)) throw error;
     await reading.advance();
   }
   const read = reading.image();
@@ -24,6 +25,10 @@ export async function readImage<I extends Image>(connection: Connection, image: 
   }
   const { mediaType, width, height, sizeBytes, sha256, expireTime, data } = read;
   return image.with({ mediaType, width, height, sizeBytes, sha256, expireTime, data });
+}
+
+function broken(error: ImageGenError): boolean {
+  return error.code === Code.Unavailable || connectionBroke(error);
 }
 
 /** The bytes of one image, over one call or two. */

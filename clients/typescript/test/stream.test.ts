@@ -99,6 +99,8 @@ test("a stream that nobody reads is held back by flow control, and fails without
     await later();
   }
   assert.ok(sent > 0 && sent < 60, `${sent} pieces of 192 KiB were sent to nobody`);
+  server.models.getModel = () => ({ model: { name: "m" } });
+  await client.model("m"); // other calls on the same connection are not held back
   server.cut();
   await server.sawCancelOf("streamGenerate");
   assert.equal((await failureOf(stream.result())).reason, "ERROR_REASON_NETWORK_ERROR");
