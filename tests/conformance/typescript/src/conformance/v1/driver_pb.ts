@@ -2,55 +2,25 @@
 // @generated from file conformance/v1/driver.proto (package conformance.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Message } from "@bufbuild/protobuf";
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type {
-  Attempt,
-  GeneratedImage,
-  Image,
-  ImageFailure,
-  ImageResult,
-  ImageUsage,
-} from "../../imagegen/v1/image_pb.js";
+import type { Attempt, GeneratedImage, Image, ImageFailure, ImageResult, ImageUsage } from "../../imagegen/v1/image_pb.js";
 import { file_imagegen_v1_image } from "../../imagegen/v1/image_pb.js";
-import type {
-  CancelRequest,
-  EditRequest,
-  ExplainRequest,
-  ExplainResponse,
-  GenerateRequest,
-  ReadImageRequest,
-  ResumeRequest,
-} from "../../imagegen/v1/image_service_pb.js";
+import type { CancelRequest, EditRequest, ExplainRequest, ExplainResponse, GenerateRequest, ReadImageRequest, ResumeRequest } from "../../imagegen/v1/image_service_pb.js";
 import { file_imagegen_v1_image_service } from "../../imagegen/v1/image_service_pb.js";
 import type { GenerationStarted } from "../../imagegen/v1/image_stream_pb.js";
 import { file_imagegen_v1_image_stream } from "../../imagegen/v1/image_stream_pb.js";
-import type {
-  GetModelRequest,
-  ListModelsRequest,
-  Model,
-  UnreachableProvider,
-} from "../../imagegen/v1/model_service_pb.js";
+import type { GetModelRequest, ListModelsRequest, Model, UnreachableProvider } from "../../imagegen/v1/model_service_pb.js";
 import { file_imagegen_v1_model_service } from "../../imagegen/v1/model_service_pb.js";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file conformance/v1/driver.proto.
  */
-export const file_conformance_v1_driver: GenFile =
-  /*@__PURE__*/
-  fileDesc(
-    "Chtjb25mb3JtYW5jZS92MS9kcml2ZXIucHJvdG8SDmNvbmZvcm1hbmNlLnYxIvQFCgRTdGVwEg8KB2FkZHJlc3MYASABKAkSIgoEZmFjZRgCIAEoDjIULmNvbmZvcm1hbmNlLnYxLkZhY2USDQoFdG9rZW4YAyABKAkSDwoHY2FfZmlsZRgEIAEoCRISCgp0aW1lb3V0X21zGAUgASgNEhEKCXJlc3VtYWJsZRgGIAEoCBIkCgVsZWF2ZRgHIAEoCzIVLmNvbmZvcm1hbmNlLnYxLkxlYXZlEhgKEHJldHJ5aW5nX2NoYW5uZWwYCCABKAgSMAoIZ2VuZXJhdGUYECABKAsyHC5pbWFnZWdlbi52MS5HZW5lcmF0ZVJlcXVlc3RIABIuCgZzdHJlYW0YESABKAsyHC5pbWFnZWdlbi52MS5HZW5lcmF0ZVJlcXVlc3RIABIoCgRlZGl0GBIgASgLMhguaW1hZ2VnZW4udjEuRWRpdFJlcXVlc3RIABIvCgtzdHJlYW1fZWRpdBgTIAEoCzIYLmltYWdlZ2VuLnYxLkVkaXRSZXF1ZXN0SAASLAoGcmVzdW1lGBQgASgLMhouaW1hZ2VnZW4udjEuUmVzdW1lUmVxdWVzdEgAEiwKBmNhbmNlbBgVIAEoCzIaLmltYWdlZ2VuLnYxLkNhbmNlbFJlcXVlc3RIABItCgRyZWFkGBYgASgLMh0uaW1hZ2VnZW4udjEuUmVhZEltYWdlUmVxdWVzdEgAEhUKC3VwbG9hZF9maWxlGBcgASgJSAASLgoHZXhwbGFpbhgYIAEoCzIbLmltYWdlZ2VuLnYxLkV4cGxhaW5SZXF1ZXN0SAASNQoLbGlzdF9tb2RlbHMYGSABKAsyHi5pbWFnZWdlbi52MS5MaXN0TW9kZWxzUmVxdWVzdEgAEjEKCWdldF9tb2RlbBgaIAEoCzIcLmltYWdlZ2VuLnYxLkdldE1vZGVsUmVxdWVzdEgAEioKB21lYXN1cmUYGyABKAsyFy5jb25mb3JtYW5jZS52MS5NZWFzdXJlSABCCwoJb3BlcmF0aW9uIn8KBUxlYXZlEhQKDGFmdGVyX2V2ZW50cxgBIAEoDRImCgNob3cYAiABKA4yGS5jb25mb3JtYW5jZS52MS5MZWF2ZS5Ib3ciOAoDSG93EhMKD0hPV19VTlNQRUNJRklFRBAAEg0KCUhPV19BQk9SVBABEg0KCUhPV19MRUFWRRACImsKB01lYXN1cmUSLQoHcmVxdWVzdBgBIAEoCzIcLmltYWdlZ2VuLnYxLkdlbmVyYXRlUmVxdWVzdBINCgVjYWxscxgCIAEoDRIQCghwYXJhbGxlbBgDIAEoDRIQCghjaGVja3N1bRgEIAEoCCKtBAoHT3V0Y29tZRIoCgdmYWlsdXJlGAEgASgLMhcuY29uZm9ybWFuY2UudjEuRmFpbHVyZRIlCgZldmVudHMYAiADKAsyFS5jb25mb3JtYW5jZS52MS5FdmVudBIXCg9wcm9ncmVzc19ldmVudHMYAyABKA0SKAoGcmVzdWx0GAQgASgLMhguaW1hZ2VnZW4udjEuSW1hZ2VSZXN1bHQSKQoIcGljdHVyZXMYBSADKAsyFy5jb25mb3JtYW5jZS52MS5QaWN0dXJlEhUKDWxhc3Rfc2VxdWVuY2UYBiABKA0SFQoNZ2VuZXJhdGlvbl9pZBgHIAEoCRISCgpyZXF1ZXN0X2lkGAggASgJEhQKB3N0b3BwZWQYCSABKAhIAIgBARIvCglleHBsYWluZWQYCiABKAsyHC5pbWFnZWdlbi52MS5FeHBsYWluUmVzcG9uc2USIgoGbW9kZWxzGAsgAygLMhIuaW1hZ2VnZW4udjEuTW9kZWwSNQoLdW5yZWFjaGFibGUYDCADKAsyIC5pbWFnZWdlbi52MS5VbnJlYWNoYWJsZVByb3ZpZGVyEiEKBWltYWdlGA0gASgLMhIuaW1hZ2VnZW4udjEuSW1hZ2USKgoIbWVhc3VyZWQYDiABKAsyGC5jb25mb3JtYW5jZS52MS5NZWFzdXJlZBIPCgdyZWZ1c2VkGA8gASgJEhMKC3Vuc3VwcG9ydGVkGBAgASgJQgoKCF9zdG9wcGVkIpkCCgVFdmVudBIxCgdzdGFydGVkGAEgASgLMh4uaW1hZ2VnZW4udjEuR2VuZXJhdGlvblN0YXJ0ZWRIABIqCgdwcmV2aWV3GAIgASgLMhcuY29uZm9ybWFuY2UudjEuUGljdHVyZUgAEisKCGNvbXBsZXRlGAMgASgLMhcuY29uZm9ybWFuY2UudjEuUGljdHVyZUgAEiwKB2ZhaWx1cmUYBCABKAsyGS5pbWFnZWdlbi52MS5JbWFnZUZhaWx1cmVIABIpCgZjaHVua3MYBSABKAsyFy5jb25mb3JtYW5jZS52MS5QaWN0dXJlSAASEAoGcmVzdWx0GAYgASgISAASEQoHdW5rbm93bhgHIAEoCEgAQgYKBGtpbmQikwEKB1BpY3R1cmUSDQoFaW5kZXgYASABKA0SFgoOcHJldmlld19udW1iZXIYAiABKA0SEgoKbWVkaWFfdHlwZRgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgNEg4KBnNoYTI1NhgFIAEoCRIpCgRtYWRlGAYgASgLMhsuaW1hZ2VnZW4udjEuR2VuZXJhdGVkSW1hZ2Ui2gMKB0ZhaWx1cmUSDAoEY29kZRgBIAEoDRIOCgZyZWFzb24YAiABKAkSDgoGYmlsbGVkGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEAoIcHJvdmlkZXIYBSABKAkSDQoFbW9kZWwYBiABKAkSLgoLcmV0cnlfZGVsYXkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKdmlvbGF0aW9ucxgIIAMoCzIZLmNvbmZvcm1hbmNlLnYxLlZpb2xhdGlvbhIrCghmYWlsdXJlcxgJIAMoCzIZLmltYWdlZ2VuLnYxLkltYWdlRmFpbHVyZRImCghhdHRlbXB0cxgKIAMoCzIULmltYWdlZ2VuLnYxLkF0dGVtcHQSJgoFdXNhZ2UYCyABKAsyFy5pbWFnZWdlbi52MS5JbWFnZVVzYWdlEjcKCG1ldGFkYXRhGAwgAygLMiUuY29uZm9ybWFuY2UudjEuRmFpbHVyZS5NZXRhZGF0YUVudHJ5EhUKDWdlbmVyYXRpb25faWQYDSABKAkSEgoKcmVxdWVzdF9pZBgOIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLwoJVmlvbGF0aW9uEg0KBWZpZWxkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIkQKCE1lYXN1cmVkEhQKDHdhbGxfc2Vjb25kcxgBIAEoARITCgtjcHVfc2Vjb25kcxgCIAEoARINCgVieXRlcxgDIAEoBCo9CgRGYWNlEhQKEEZBQ0VfVU5TUEVDSUZJRUQQABIPCgtGQUNFX0hFTFBFUhABEg4KCkZBQ0VfUExBSU4QAkKCAQohaW8uZ2l0aHViLmltYWdlZ2VuLmNvbmZvcm1hbmNlLnYxQgtEcml2ZXJQcm90b1ABWk5naXRodWIuY29tL2ltYWdlZ2VuL2ltYWdlZ2VuL3Rlc3RzL2NvbmZvcm1hbmNlL2dvL2NvbmZvcm1hbmNlL3YxO2NvbmZvcm1hbmNldjFiBnByb3RvMw",
-    [
-      file_google_protobuf_duration,
-      file_imagegen_v1_image,
-      file_imagegen_v1_image_service,
-      file_imagegen_v1_image_stream,
-      file_imagegen_v1_model_service,
-    ],
-  );
+export const file_conformance_v1_driver: GenFile = /*@__PURE__*/
+  fileDesc("Chtjb25mb3JtYW5jZS92MS9kcml2ZXIucHJvdG8SDmNvbmZvcm1hbmNlLnYxIvQFCgRTdGVwEg8KB2FkZHJlc3MYASABKAkSIgoEZmFjZRgCIAEoDjIULmNvbmZvcm1hbmNlLnYxLkZhY2USDQoFdG9rZW4YAyABKAkSDwoHY2FfZmlsZRgEIAEoCRISCgp0aW1lb3V0X21zGAUgASgNEhEKCXJlc3VtYWJsZRgGIAEoCBIkCgVsZWF2ZRgHIAEoCzIVLmNvbmZvcm1hbmNlLnYxLkxlYXZlEhgKEHJldHJ5aW5nX2NoYW5uZWwYCCABKAgSMAoIZ2VuZXJhdGUYECABKAsyHC5pbWFnZWdlbi52MS5HZW5lcmF0ZVJlcXVlc3RIABIuCgZzdHJlYW0YESABKAsyHC5pbWFnZWdlbi52MS5HZW5lcmF0ZVJlcXVlc3RIABIoCgRlZGl0GBIgASgLMhguaW1hZ2VnZW4udjEuRWRpdFJlcXVlc3RIABIvCgtzdHJlYW1fZWRpdBgTIAEoCzIYLmltYWdlZ2VuLnYxLkVkaXRSZXF1ZXN0SAASLAoGcmVzdW1lGBQgASgLMhouaW1hZ2VnZW4udjEuUmVzdW1lUmVxdWVzdEgAEiwKBmNhbmNlbBgVIAEoCzIaLmltYWdlZ2VuLnYxLkNhbmNlbFJlcXVlc3RIABItCgRyZWFkGBYgASgLMh0uaW1hZ2VnZW4udjEuUmVhZEltYWdlUmVxdWVzdEgAEhUKC3VwbG9hZF9maWxlGBcgASgJSAASLgoHZXhwbGFpbhgYIAEoCzIbLmltYWdlZ2VuLnYxLkV4cGxhaW5SZXF1ZXN0SAASNQoLbGlzdF9tb2RlbHMYGSABKAsyHi5pbWFnZWdlbi52MS5MaXN0TW9kZWxzUmVxdWVzdEgAEjEKCWdldF9tb2RlbBgaIAEoCzIcLmltYWdlZ2VuLnYxLkdldE1vZGVsUmVxdWVzdEgAEioKB21lYXN1cmUYGyABKAsyFy5jb25mb3JtYW5jZS52MS5NZWFzdXJlSABCCwoJb3BlcmF0aW9uIn8KBUxlYXZlEhQKDGFmdGVyX2V2ZW50cxgBIAEoDRImCgNob3cYAiABKA4yGS5jb25mb3JtYW5jZS52MS5MZWF2ZS5Ib3ciOAoDSG93EhMKD0hPV19VTlNQRUNJRklFRBAAEg0KCUhPV19BQk9SVBABEg0KCUhPV19MRUFWRRACImsKB01lYXN1cmUSLQoHcmVxdWVzdBgBIAEoCzIcLmltYWdlZ2VuLnYxLkdlbmVyYXRlUmVxdWVzdBINCgVjYWxscxgCIAEoDRIQCghwYXJhbGxlbBgDIAEoDRIQCghjaGVja3N1bRgEIAEoCCKtBAoHT3V0Y29tZRIoCgdmYWlsdXJlGAEgASgLMhcuY29uZm9ybWFuY2UudjEuRmFpbHVyZRIlCgZldmVudHMYAiADKAsyFS5jb25mb3JtYW5jZS52MS5FdmVudBIXCg9wcm9ncmVzc19ldmVudHMYAyABKA0SKAoGcmVzdWx0GAQgASgLMhguaW1hZ2VnZW4udjEuSW1hZ2VSZXN1bHQSKQoIcGljdHVyZXMYBSADKAsyFy5jb25mb3JtYW5jZS52MS5QaWN0dXJlEhUKDWxhc3Rfc2VxdWVuY2UYBiABKA0SFQoNZ2VuZXJhdGlvbl9pZBgHIAEoCRISCgpyZXF1ZXN0X2lkGAggASgJEhQKB3N0b3BwZWQYCSABKAhIAIgBARIvCglleHBsYWluZWQYCiABKAsyHC5pbWFnZWdlbi52MS5FeHBsYWluUmVzcG9uc2USIgoGbW9kZWxzGAsgAygLMhIuaW1hZ2VnZW4udjEuTW9kZWwSNQoLdW5yZWFjaGFibGUYDCADKAsyIC5pbWFnZWdlbi52MS5VbnJlYWNoYWJsZVByb3ZpZGVyEiEKBWltYWdlGA0gASgLMhIuaW1hZ2VnZW4udjEuSW1hZ2USKgoIbWVhc3VyZWQYDiABKAsyGC5jb25mb3JtYW5jZS52MS5NZWFzdXJlZBIPCgdyZWZ1c2VkGA8gASgJEhMKC3Vuc3VwcG9ydGVkGBAgASgJQgoKCF9zdG9wcGVkIpkCCgVFdmVudBIxCgdzdGFydGVkGAEgASgLMh4uaW1hZ2VnZW4udjEuR2VuZXJhdGlvblN0YXJ0ZWRIABIqCgdwcmV2aWV3GAIgASgLMhcuY29uZm9ybWFuY2UudjEuUGljdHVyZUgAEisKCGNvbXBsZXRlGAMgASgLMhcuY29uZm9ybWFuY2UudjEuUGljdHVyZUgAEiwKB2ZhaWx1cmUYBCABKAsyGS5pbWFnZWdlbi52MS5JbWFnZUZhaWx1cmVIABIpCgZjaHVua3MYBSABKAsyFy5jb25mb3JtYW5jZS52MS5QaWN0dXJlSAASEAoGcmVzdWx0GAYgASgISAASEQoHdW5rbm93bhgHIAEoCEgAQgYKBGtpbmQikwEKB1BpY3R1cmUSDQoFaW5kZXgYASABKA0SFgoOcHJldmlld19udW1iZXIYAiABKA0SEgoKbWVkaWFfdHlwZRgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgNEg4KBnNoYTI1NhgFIAEoCRIpCgRtYWRlGAYgASgLMhsuaW1hZ2VnZW4udjEuR2VuZXJhdGVkSW1hZ2Ui2gMKB0ZhaWx1cmUSDAoEY29kZRgBIAEoDRIOCgZyZWFzb24YAiABKAkSDgoGYmlsbGVkGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEAoIcHJvdmlkZXIYBSABKAkSDQoFbW9kZWwYBiABKAkSLgoLcmV0cnlfZGVsYXkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKdmlvbGF0aW9ucxgIIAMoCzIZLmNvbmZvcm1hbmNlLnYxLlZpb2xhdGlvbhIrCghmYWlsdXJlcxgJIAMoCzIZLmltYWdlZ2VuLnYxLkltYWdlRmFpbHVyZRImCghhdHRlbXB0cxgKIAMoCzIULmltYWdlZ2VuLnYxLkF0dGVtcHQSJgoFdXNhZ2UYCyABKAsyFy5pbWFnZWdlbi52MS5JbWFnZVVzYWdlEjcKCG1ldGFkYXRhGAwgAygLMiUuY29uZm9ybWFuY2UudjEuRmFpbHVyZS5NZXRhZGF0YUVudHJ5EhUKDWdlbmVyYXRpb25faWQYDSABKAkSEgoKcmVxdWVzdF9pZBgOIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLwoJVmlvbGF0aW9uEg0KBWZpZWxkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIkQKCE1lYXN1cmVkEhQKDHdhbGxfc2Vjb25kcxgBIAEoARITCgtjcHVfc2Vjb25kcxgCIAEoARINCgVieXRlcxgDIAEoBCo9CgRGYWNlEhQKEEZBQ0VfVU5TUEVDSUZJRUQQABIPCgtGQUNFX0hFTFBFUhABEg4KCkZBQ0VfUExBSU4QAkKCAQohaW8uZ2l0aHViLmltYWdlZ2VuLmNvbmZvcm1hbmNlLnYxQgtEcml2ZXJQcm90b1ABWk5naXRodWIuY29tL2ltYWdlZ2VuL2ltYWdlZ2VuL3Rlc3RzL2NvbmZvcm1hbmNlL2dvL2NvbmZvcm1hbmNlL3YxO2NvbmZvcm1hbmNldjFiBnByb3RvMw", [file_google_protobuf_duration, file_imagegen_v1_image, file_imagegen_v1_image_service, file_imagegen_v1_image_stream, file_imagegen_v1_model_service]);
 
 /**
  * One line on a driver's standard input: one thing to do. The driver does it and answers one line, an Outcome; it
@@ -122,123 +92,111 @@ export type Step = Message<"conformance.v1.Step"> & {
    *
    * @generated from oneof conformance.v1.Step.operation
    */
-  operation:
-    | {
-        /**
-         * generate() or Generate.
-         *
-         * @generated from field: imagegen.v1.GenerateRequest generate = 16;
-         */
-        value: GenerateRequest;
-        case: "generate";
-      }
-    | {
-        /**
-         * stream() or StreamGenerate.
-         *
-         * @generated from field: imagegen.v1.GenerateRequest stream = 17;
-         */
-        value: GenerateRequest;
-        case: "stream";
-      }
-    | {
-        /**
-         * edit() or Edit.
-         *
-         * @generated from field: imagegen.v1.EditRequest edit = 18;
-         */
-        value: EditRequest;
-        case: "edit";
-      }
-    | {
-        /**
-         * The streaming edit or StreamEdit.
-         *
-         * @generated from field: imagegen.v1.EditRequest stream_edit = 19;
-         */
-        value: EditRequest;
-        case: "streamEdit";
-      }
-    | {
-        /**
-         * resume() or Resume.
-         *
-         * @generated from field: imagegen.v1.ResumeRequest resume = 20;
-         */
-        value: ResumeRequest;
-        case: "resume";
-      }
-    | {
-        /**
-         * cancel() or Cancel.
-         *
-         * @generated from field: imagegen.v1.CancelRequest cancel = 21;
-         */
-        value: CancelRequest;
-        case: "cancel";
-      }
-    | {
-        /**
-         * Reads an image by its id. HELPER: offset is 0.
-         *
-         * @generated from field: imagegen.v1.ReadImageRequest read = 22;
-         */
-        value: ReadImageRequest;
-        case: "read";
-      }
-    | {
-        /**
-         * Uploads the file of this name. HELPER only.
-         *
-         * @generated from field: string upload_file = 23;
-         */
-        value: string;
-        case: "uploadFile";
-      }
-    | {
-        /**
-         * explain() or Explain.
-         *
-         * @generated from field: imagegen.v1.ExplainRequest explain = 24;
-         */
-        value: ExplainRequest;
-        case: "explain";
-      }
-    | {
-        /**
-         * The models of a provider, all pages. HELPER only.
-         *
-         * @generated from field: imagegen.v1.ListModelsRequest list_models = 25;
-         */
-        value: ListModelsRequest;
-        case: "listModels";
-      }
-    | {
-        /**
-         * One model. HELPER only.
-         *
-         * @generated from field: imagegen.v1.GetModelRequest get_model = 26;
-         */
-        value: GetModelRequest;
-        case: "getModel";
-      }
-    | {
-        /**
-         * Measures calls instead of looking at them.
-         *
-         * @generated from field: conformance.v1.Measure measure = 27;
-         */
-        value: Measure;
-        case: "measure";
-      }
-    | { case: undefined; value?: undefined };
+  operation: {
+    /**
+     * generate() or Generate.
+     *
+     * @generated from field: imagegen.v1.GenerateRequest generate = 16;
+     */
+    value: GenerateRequest;
+    case: "generate";
+  } | {
+    /**
+     * stream() or StreamGenerate.
+     *
+     * @generated from field: imagegen.v1.GenerateRequest stream = 17;
+     */
+    value: GenerateRequest;
+    case: "stream";
+  } | {
+    /**
+     * edit() or Edit.
+     *
+     * @generated from field: imagegen.v1.EditRequest edit = 18;
+     */
+    value: EditRequest;
+    case: "edit";
+  } | {
+    /**
+     * The streaming edit or StreamEdit.
+     *
+     * @generated from field: imagegen.v1.EditRequest stream_edit = 19;
+     */
+    value: EditRequest;
+    case: "streamEdit";
+  } | {
+    /**
+     * resume() or Resume.
+     *
+     * @generated from field: imagegen.v1.ResumeRequest resume = 20;
+     */
+    value: ResumeRequest;
+    case: "resume";
+  } | {
+    /**
+     * cancel() or Cancel.
+     *
+     * @generated from field: imagegen.v1.CancelRequest cancel = 21;
+     */
+    value: CancelRequest;
+    case: "cancel";
+  } | {
+    /**
+     * Reads an image by its id. HELPER: offset is 0.
+     *
+     * @generated from field: imagegen.v1.ReadImageRequest read = 22;
+     */
+    value: ReadImageRequest;
+    case: "read";
+  } | {
+    /**
+     * Uploads the file of this name. HELPER only.
+     *
+     * @generated from field: string upload_file = 23;
+     */
+    value: string;
+    case: "uploadFile";
+  } | {
+    /**
+     * explain() or Explain.
+     *
+     * @generated from field: imagegen.v1.ExplainRequest explain = 24;
+     */
+    value: ExplainRequest;
+    case: "explain";
+  } | {
+    /**
+     * The models of a provider, all pages. HELPER only.
+     *
+     * @generated from field: imagegen.v1.ListModelsRequest list_models = 25;
+     */
+    value: ListModelsRequest;
+    case: "listModels";
+  } | {
+    /**
+     * One model. HELPER only.
+     *
+     * @generated from field: imagegen.v1.GetModelRequest get_model = 26;
+     */
+    value: GetModelRequest;
+    case: "getModel";
+  } | {
+    /**
+     * Measures calls instead of looking at them.
+     *
+     * @generated from field: conformance.v1.Measure measure = 27;
+     */
+    value: Measure;
+    case: "measure";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
  * Describes the message conformance.v1.Step.
  * Use `create(StepSchema)` to create a new message.
  */
-export const StepSchema: GenMessage<Step> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 0);
+export const StepSchema: GenMessage<Step> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 0);
 
 /**
  * Leaves a stream before its end.
@@ -265,7 +223,8 @@ export type Leave = Message<"conformance.v1.Leave"> & {
  * Describes the message conformance.v1.Leave.
  * Use `create(LeaveSchema)` to create a new message.
  */
-export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 1);
+export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 1);
 
 /**
  * How to leave.
@@ -299,7 +258,8 @@ export enum Leave_How {
 /**
  * Describes the enum conformance.v1.Leave.How.
  */
-export const Leave_HowSchema: GenEnum<Leave_How> = /*@__PURE__*/ enumDesc(file_conformance_v1_driver, 1, 0);
+export const Leave_HowSchema: GenEnum<Leave_How> = /*@__PURE__*/
+  enumDesc(file_conformance_v1_driver, 1, 0);
 
 /**
  * Calls StreamGenerate again and again. Start from a connection that has made one such call already.
@@ -340,7 +300,8 @@ export type Measure = Message<"conformance.v1.Measure"> & {
  * Describes the message conformance.v1.Measure.
  * Use `create(MeasureSchema)` to create a new message.
  */
-export const MeasureSchema: GenMessage<Measure> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 2);
+export const MeasureSchema: GenMessage<Measure> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 2);
 
 /**
  * One line on a driver's standard output: what came of a step.
@@ -378,7 +339,8 @@ export type Outcome = Message<"conformance.v1.Outcome"> & {
   result?: ImageResult | undefined;
 
   /**
-   * The images with bytes that the result has (read: the image), in order.
+   * The images with bytes that the result has (read: the image), in order. PLAIN streams: once the result came, the
+   * finished images that their chunks make, in the order of their indices. Each with `made`.
    *
    * @generated from field: repeated conformance.v1.Picture pictures = 5;
    */
@@ -466,7 +428,8 @@ export type Outcome = Message<"conformance.v1.Outcome"> & {
  * Describes the message conformance.v1.Outcome.
  * Use `create(OutcomeSchema)` to create a new message.
  */
-export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 3);
+export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 3);
 
 /**
  * One event, as it was handed out.
@@ -479,78 +442,71 @@ export type Event = Message<"conformance.v1.Event"> & {
    *
    * @generated from oneof conformance.v1.Event.kind
    */
-  kind:
-    | {
-        /**
-         * The stream began.
-         *
-         * @generated from field: imagegen.v1.GenerationStarted started = 1;
-         */
-        value: GenerationStarted;
-        case: "started";
-      }
-    | {
-        /**
-         * HELPER: a whole preview. PLAIN: its opening; the sha256 is empty.
-         *
-         * @generated from field: conformance.v1.Picture preview = 2;
-         */
-        value: Picture;
-        case: "preview";
-      }
-    | {
-        /**
-         * HELPER: a whole image. PLAIN: its opening; the sha256 is empty.
-         *
-         * @generated from field: conformance.v1.Picture complete = 3;
-         */
-        value: Picture;
-        case: "complete";
-      }
-    | {
-        /**
-         * One image will not come.
-         *
-         * @generated from field: imagegen.v1.ImageFailure failure = 4;
-         */
-        value: ImageFailure;
-        case: "failure";
-      }
-    | {
-        /**
-         * PLAIN: chunks of one image that came in a row, put together: their bytes, whatever was told of them.
-         *
-         * @generated from field: conformance.v1.Picture chunks = 5;
-         */
-        value: Picture;
-        case: "chunks";
-      }
-    | {
-        /**
-         * PLAIN: the result came.
-         *
-         * @generated from field: bool result = 6;
-         */
-        value: boolean;
-        case: "result";
-      }
-    | {
-        /**
-         * PLAIN: an event whose oneof is unset came.
-         *
-         * @generated from field: bool unknown = 7;
-         */
-        value: boolean;
-        case: "unknown";
-      }
-    | { case: undefined; value?: undefined };
+  kind: {
+    /**
+     * The stream began.
+     *
+     * @generated from field: imagegen.v1.GenerationStarted started = 1;
+     */
+    value: GenerationStarted;
+    case: "started";
+  } | {
+    /**
+     * HELPER: a whole preview. PLAIN: its opening; the sha256 is empty.
+     *
+     * @generated from field: conformance.v1.Picture preview = 2;
+     */
+    value: Picture;
+    case: "preview";
+  } | {
+    /**
+     * HELPER: a whole image. PLAIN: its opening; the sha256 is empty.
+     *
+     * @generated from field: conformance.v1.Picture complete = 3;
+     */
+    value: Picture;
+    case: "complete";
+  } | {
+    /**
+     * One image will not come.
+     *
+     * @generated from field: imagegen.v1.ImageFailure failure = 4;
+     */
+    value: ImageFailure;
+    case: "failure";
+  } | {
+    /**
+     * PLAIN: chunks of one image that came in a row, put together: their bytes, whatever was told of them.
+     *
+     * @generated from field: conformance.v1.Picture chunks = 5;
+     */
+    value: Picture;
+    case: "chunks";
+  } | {
+    /**
+     * PLAIN: the result came.
+     *
+     * @generated from field: bool result = 6;
+     */
+    value: boolean;
+    case: "result";
+  } | {
+    /**
+     * PLAIN: an event whose oneof is unset came.
+     *
+     * @generated from field: bool unknown = 7;
+     */
+    value: boolean;
+    case: "unknown";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
  * Describes the message conformance.v1.Event.
  * Use `create(EventSchema)` to create a new message.
  */
-export const EventSchema: GenMessage<Event> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 4);
+export const EventSchema: GenMessage<Event> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 4);
 
 /**
  * Bytes in hand.
@@ -605,7 +561,8 @@ export type Picture = Message<"conformance.v1.Picture"> & {
  * Describes the message conformance.v1.Picture.
  * Use `create(PictureSchema)` to create a new message.
  */
-export const PictureSchema: GenMessage<Picture> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 5);
+export const PictureSchema: GenMessage<Picture> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 5);
 
 /**
  * How a call failed.
@@ -717,7 +674,8 @@ export type Failure = Message<"conformance.v1.Failure"> & {
  * Describes the message conformance.v1.Failure.
  * Use `create(FailureSchema)` to create a new message.
  */
-export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 6);
+export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 6);
 
 /**
  * One thing that is wrong with a request.
@@ -744,7 +702,8 @@ export type Violation = Message<"conformance.v1.Violation"> & {
  * Describes the message conformance.v1.Violation.
  * Use `create(ViolationSchema)` to create a new message.
  */
-export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 7);
+export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 7);
 
 /**
  * What calls took.
@@ -778,7 +737,8 @@ export type Measured = Message<"conformance.v1.Measured"> & {
  * Describes the message conformance.v1.Measured.
  * Use `create(MeasuredSchema)` to create a new message.
  */
-export const MeasuredSchema: GenMessage<Measured> = /*@__PURE__*/ messageDesc(file_conformance_v1_driver, 8);
+export const MeasuredSchema: GenMessage<Measured> = /*@__PURE__*/
+  messageDesc(file_conformance_v1_driver, 8);
 
 /**
  * Which part of a client does something.
@@ -811,4 +771,6 @@ export enum Face {
 /**
  * Describes the enum conformance.v1.Face.
  */
-export const FaceSchema: GenEnum<Face> = /*@__PURE__*/ enumDesc(file_conformance_v1_driver, 0);
+export const FaceSchema: GenEnum<Face> = /*@__PURE__*/
+  enumDesc(file_conformance_v1_driver, 0);
+
