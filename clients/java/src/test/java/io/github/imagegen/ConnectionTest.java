@@ -109,7 +109,7 @@ class ConnectionTest {
         var headers = server.headers.take();
         assertEquals("Bearer secret", headers.get(AUTHORIZATION));
         String agent = headers.get(USER_AGENT);
-        assertTrue(agent.matches("imagegen-java/\\d+\\.\\d+\\.\\d+ .*"), agent);
+        assertTrue(agent.matches("imagegen-java/\\d+\\.\\d+\\.\\d+\\S* .*"), agent);
       }
     }
     try (var server = new FakeServer();

@@ -11,9 +11,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** What is checked of the stubs until the helper brings tests of its own. */
+/** The plain stubs, which need no helper. */
 class StubsTest {
-  /** On a port where nobody listens the answer is UNAVAILABLE. */
+  /** Every method can be called: on a port where nobody listens the answer is UNAVAILABLE. */
   @Test
   void everyMethodCanBeCalled() {
     var channel = ManagedChannelBuilder.forTarget("127.0.0.1:1").usePlaintext().build();

@@ -79,15 +79,19 @@ final class Measuring {
   private static long plain(
       ImageServiceBlockingStub stub, GenerateRequest request, boolean checksum) {
     MessageDigest digest = Pictures.digest();
+    byte[] image = null;
     long bytes = 0;
     var messages = stub.streamGenerate(request);
     while (messages.hasNext()) {
       var message = messages.next();
-      if (message.hasChunk() && message.getChunk().getPreviewNumber() == 0) {
-        var data = message.getChunk().getData();
-        bytes += data.size();
+      if (message.hasComplete()) {
+        image = new byte[message.getComplete().getImage().getSizeBytes()];
+      } else if (message.hasChunk() && message.getChunk().getPreviewNumber() == 0) {
+        var chunk = message.getChunk();
+        chunk.getData().copyTo(image, chunk.getOffset());
+        bytes += chunk.getData().size();
         if (checksum) {
-          data.asReadOnlyByteBufferList().forEach(digest::update);
+          digest.update(image, chunk.getOffset(), chunk.getData().size());
         }
       }
     }

@@ -33,6 +33,7 @@ import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
 /** Does a step with the generated blocking stubs over a stock channel. */
@@ -44,6 +45,8 @@ final class PlainSteps {
 
   private final Step step;
   private final Outcome.Builder outcome = Outcome.newBuilder();
+  private final Map<Integer, GeneratedImage> opened = new TreeMap<>();
+  private final Map<Integer, ByteString> whole = new TreeMap<>();
   private Picture.Builder chunks;
   private ByteString bytes = ByteString.EMPTY;
 
@@ -150,6 +153,14 @@ final class PlainSteps {
     } finally {
       endChunks();
     }
+    if (outcome.hasResult()) {
+      opened.forEach(
+          (index, made) -> {
+            if (whole.containsKey(index)) {
+              outcome.addPictures(Pictures.of(made, 0, whole.get(index)));
+            }
+          });
+    }
   }
 
   private void message(ImageStreamEvent message) {
@@ -182,7 +193,11 @@ final class PlainSteps {
         event.setPreview(
             Pictures.of(made, preview.getNumber(), (ByteString) null).setIndex(preview.getIndex()));
       }
-      case COMPLETE -> event.setComplete(Pictures.of(message.getComplete(), 0, (ByteString) null));
+      case COMPLETE -> {
+        var made = message.getComplete();
+        opened.put(made.getIndex(), made);
+        event.setComplete(Pictures.of(made, 0, (ByteString) null));
+      }
       case FAILURE -> event.setFailure(message.getFailure());
       case RESULT -> {
         event.setResult(true);
@@ -206,6 +221,9 @@ final class PlainSteps {
               .setPreviewNumber(chunk.getPreviewNumber());
     }
     bytes = bytes.concat(chunk.getData());
+    if (chunk.getPreviewNumber() == 0) {
+      whole.merge(chunk.getIndex(), chunk.getData(), ByteString::concat);
+    }
   }
 
   private void endChunks() {
