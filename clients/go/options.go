@@ -42,7 +42,7 @@ func WithToken(token string) ClientOption {
 	return clientOption(func(c *clientConfig) { c.token = token })
 }
 
-// WithDialOptions adds options for the connection, such as interceptors; they go before those that the client sets.
+// WithDialOptions adds options of gRPC for the connection, such as interceptors. They override those of the client.
 func WithDialOptions(options ...grpc.DialOption) ClientOption {
 	return clientOption(func(c *clientConfig) { c.dial = append(c.dial, options...) })
 }
@@ -147,7 +147,8 @@ func WithPreviewCount(count uint32) CallOption {
 type Params = map[string]map[string]any
 
 // WithParams adds the provider's own parameters, which reach it unmodified, to those that are there, key by key. A number
-// that a double cannot hold exactly (whole numbers from 2^53 in magnitude on, NaN, infinity) is refused with its path: give it as a string.
+// that a double cannot hold exactly (whole numbers from 2^53 in magnitude on, NaN, infinity) is refused with its path:
+// give it as a string.
 func WithParams(params Params) CallOption {
 	return callOption(func(w *wish) { w.params = mergeParams(w.params, params) })
 }
