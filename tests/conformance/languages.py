@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from conformance.v1 import driver_pb2
@@ -18,6 +19,10 @@ from .comparing import as_json
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 _PATIENCE: Final = 90.0
 """Seconds for one step. Nothing takes that long."""
+
+
+class Broken(Exception):
+    """The tools of a language do not do what they should: a driver ended, hung, or answered what is no outcome."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,22 @@ class Language:
         return [str(ROOT / "clients" / self.name / "build" / "samples" / name)]
 
     async def missing(self) -> str:
-        """What the machine lacks for it, on one line; empty = nothing."""
+        """What the machine lacks for it, on one line; empty = nothing.
+
+        Raises:
+            Broken: it could not be found out.
+        """
         status, output = await self._make("missing")
-        return ", ".join(output.split("\n")) if status == 0 else output
+        if status:
+            raise Broken(output)
+        return ", ".join(output.split("\n"))
 
     async def build(self) -> str:
         """Compile the client and its driver; what went wrong, or nothing."""
         status, output = await self._make("build")
-        return output if status else ""
+        if status:
+            return output
+        return "" if Path(self.command[0]).exists() else f"there is no {self.command[0]}"
 
     async def _make(self, target: str) -> tuple[int, str]:
         if self.is_python:
@@ -67,10 +80,6 @@ class Language:
 
 
 LANGUAGES: Final = {name: Language(name) for name in ("python", "go", "typescript", "java", "rust", "cpp")}
-
-
-class Broken(Exception):
-    """A driver ended, hung, or answered what is no outcome."""
 
 
 class Driver:

@@ -78,40 +78,51 @@ async def play(case: Case, face: str, driver: Driver, around: Surroundings) -> l
     return problems
 
 
+async def prepare(language: Language, tally: Tally) -> None:
+    """See whether the tools of a language are there, and build its client."""
+    try:
+        tally.skipped = await language.missing()
+        wrong = "" if tally.skipped else await language.build()
+    except Broken as problem:
+        wrong = str(problem)
+    if wrong:
+        tally.failed, tally.problems = 1, [f"{language.name}: does not build\n{wrong}"]
+    tally.built = not (wrong or tally.skipped)
+
+
 async def run_language(language: Language, cases: Sequence[Case], around: Surroundings, *, show: bool) -> Tally:
     """Do all cases in one language."""
     tally = Tally()
-    if missing := await language.missing():
-        tally.skipped = missing
-        return tally
-    if wrong := await language.build():
-        tally.failed, tally.problems = 1, [f"{language.name}: does not build\n{wrong}"]
-        return tally
-    tally.built = True
-    left = [(case, face) for case in cases for face in case.faces]
+    await prepare(language, tally)
+    todo = [(case, face) for case in cases for face in case.faces] if tally.built else []
+    left = [(case, face) for case, face in todo if language.name not in case.not_in]
+    tally.not_there = len(todo) - len(left)
     while left:
         async with driving(language) as driver:
-            while left:
-                case, face = left.pop(0)
-                if language.name in case.not_in:
-                    tally.not_there += 1
-                    continue
-                began = time.monotonic()
-                try:
-                    problems, broken = await play(case, face, driver, around), False
-                except (Broken, CaseError) as problem:
-                    problems, broken = [str(problem)], isinstance(problem, Broken)
-                if problems:
-                    tally.failed += 1
-                    tally.problems.append(f"{language.name}: {case.name} ({face}): " + "\n    ".join(problems))
-                else:
-                    tally.passed += 1
-                if show:
-                    word = "FAIL" if problems else "ok"
-                    print(f"{word:4} {language.name} {case.name} ({face}) {time.monotonic() - began:.2f} s", flush=True)
-                if broken:
-                    break
+            while left and await do_next(language, *left.pop(0), driver, around, tally, show=show):
+                pass
     return tally
+
+
+async def do_next(
+    language: Language, case: Case, face: str, driver: Driver, around: Surroundings, tally: Tally, *, show: bool
+) -> bool:
+    """Do one case; whether the driver is still of use."""
+    began = time.monotonic()
+    broken = False
+    try:
+        problems = await play(case, face, driver, around)
+    except (Broken, CaseError) as problem:
+        problems, broken = [str(problem)], isinstance(problem, Broken)
+    if problems:
+        tally.failed += 1
+        tally.problems.append(f"{language.name}: {case.name} ({face}): " + "\n    ".join(problems))
+    else:
+        tally.passed += 1
+    if show:
+        word = "FAIL" if problems else "ok"
+        print(f"{word:4} {language.name} {case.name} ({face}) {time.monotonic() - began:.2f} s", flush=True)
+    return not broken
 
 
 async def run_samples(language: Language, address: str, folder: Path, tally: Tally) -> None:

@@ -34,6 +34,8 @@ SAMPLES: Final = (
 async def run_sample(language: Language, sample: Sample, address: str, folder: Path) -> list[str]:
     """Run a program in an empty folder against a server; what was wrong."""
     folder.mkdir(parents=True)
+    if not Path(language.sample(sample.name)[0]).exists():
+        return [f"there is no {language.sample(sample.name)[0]}"]
     process = await asyncio.create_subprocess_exec(
         *language.sample(sample.name),
         cwd=folder,

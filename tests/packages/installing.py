@@ -109,7 +109,7 @@ def typescript(place: Place) -> None:
     quiet = ("--no-audit", "--no-fund", "--silent")
     place.run("npm", "install", *quiet, place.one("imagegen-client-*.tgz"), "typescript@7.0.2", "@types/node@20")
     place.copy(_CLIENTS / "typescript" / "examples" / "generate.ts", "generate.ts")
-    options = ("--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,esnext.disposable")
+    options = ("--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom,esnext.disposable")
     place.run("node_modules/.bin/tsc", *options, "--types", "node", "generate.ts")
     place.run("node", "generate.js")
 
