@@ -99,15 +99,16 @@ async def run_language(language: Language, cases: Sequence[Case], around: Surrou
     tally.not_there = len(todo) - len(left)
     while left:
         async with driving(language) as driver:
-            while left and await do_next(language, *left.pop(0), driver, around, tally, show=show):
+            while left and await do_next(language, left.pop(0), driver, around, tally, show=show):
                 pass
     return tally
 
 
 async def do_next(
-    language: Language, case: Case, face: str, driver: Driver, around: Surroundings, tally: Tally, *, show: bool
+    language: Language, todo: tuple[Case, str], driver: Driver, around: Surroundings, tally: Tally, *, show: bool
 ) -> bool:
     """Do one case; whether the driver is still of use."""
+    case, face = todo
     began = time.monotonic()
     broken = False
     try:

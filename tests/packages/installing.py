@@ -152,7 +152,7 @@ def cpp(place: Place) -> None:
 
 
 def descriptor_set(place: Place) -> None:
-    """grpcurl and `buf curl` with the API from the file, as the page on releases has it."""
+    """The API from the file, for grpcurl and `buf curl`, as the page on releases has it."""
     from tests.support.docs_lines import SHOWN_ADDRESS, blocks  # noqa: PLC0415 - only here
 
     (lines,) = [block for block in blocks("docs/releasing.md") if "-protoset" in block]
@@ -164,7 +164,7 @@ def descriptor_set(place: Place) -> None:
 
 @dataclass(frozen=True)
 class Package:
-    """Something that is published, the folder in clients/ whose tools it takes, and the picture that its program saves."""
+    """Something that is published, the folder in clients/ whose tools it takes, the picture that its program saves."""
 
     name: str
     install: Callable[[Place], None]
