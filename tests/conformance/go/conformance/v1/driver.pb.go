@@ -602,7 +602,8 @@ type Outcome struct {
 	ProgressEvents uint32 `protobuf:"varint,3,opt,name=progress_events,json=progressEvents,proto3" json:"progress_events,omitempty"`
 	// What it came to: the result of generate, edit and streams, with `data` left out everywhere.
 	Result *v1.ImageResult `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
-	// The images with bytes that the result has (read: the image), in order.
+	// The images with bytes that the result has (read: the image), in order. PLAIN streams: once the result came, the
+	// finished images that their chunks make, in the order of their indices. Each with `made`.
 	Pictures []*Picture `protobuf:"bytes,5,rep,name=pictures,proto3" json:"pictures,omitempty"`
 	// The last sequence that was seen. Streams only.
 	LastSequence uint32 `protobuf:"varint,6,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
