@@ -40,10 +40,11 @@ def section(page: str, heading: str) -> str:
 def repository(tmp_path: Path) -> Path:
     """A copy of what the pages are made from."""
     (tmp_path / "buf.yaml").write_text((ROOT / "buf.yaml").read_text())
-    for file in (ROOT / "proto").rglob("*.proto"):
-        copy = tmp_path / file.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(file.read_text())
+    for module in ("proto", "tests/conformance/proto"):
+        for file in (ROOT / module).rglob("*.proto"):
+            copy = tmp_path / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(file.read_text())
     return tmp_path
 
 
