@@ -97,7 +97,7 @@ class Assembler:
         self._chunked = chunked
         self._whole = whole
         self._open: _Opening | None = None
-        self._images: dict[int, GeneratedImage] = {}
+        self._images: dict[int, tuple[image_pb2.GeneratedImage, GeneratedImage]] = {}
         self.started: Started | None = None
         """The stream's first event, once it was there."""
         self.result: ImageResult | None = None
@@ -173,7 +173,7 @@ class Assembler:
 
     def _complete_event(self, made: image_pb2.GeneratedImage, data: bytes | None) -> Complete:
         image = generated_image_from_proto(made, data)
-        self._images[image.index] = image
+        self._images[image.index] = made, image
         return Complete(image=image)
 
     def _end_open(self) -> None:
@@ -198,10 +198,12 @@ class Assembler:
         )
 
     def _with_bytes(self, made: image_pb2.GeneratedImage) -> GeneratedImage:
-        received = self._images.get(made.index)
-        if self._chunked and self._whole and received is None:
-            raise invalid_response(f"the result names image {made.index}, which never came")
-        return generated_image_from_proto(made, received.data if received is not None else None)
+        if (received := self._images.get(made.index)) is None:
+            if self._chunked and self._whole:
+                raise invalid_response(f"the result names image {made.index}, which never came")
+            return generated_image_from_proto(made)
+        told, image = received
+        return image if told == made else generated_image_from_proto(made, image.data)
 
 
 def _started(started: image_stream_pb2.GenerationStarted) -> Started:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 from imagegen._params import Metadata, metadata_from_proto, params_to_proto
 from imagegen.v1 import image_pb2
@@ -185,30 +185,39 @@ class GeneratedImage(Image):
 
 def image_from_proto(facts: image_pb2.Image, data: _Bytes | None = None) -> Image:
     """An image handed out by the server. `data` are its bytes if they came apart from its facts."""
-    return Image(
-        media_type=facts.media_type,
-        width=facts.width if facts.HasField("width") else None,
-        height=facts.height if facts.HasField("height") else None,
-        size_bytes=facts.size_bytes,
-        sha256=facts.sha256,
-        image_id=facts.image_id,
-        expire_time=facts.expire_time.ToDatetime(tzinfo=UTC) if facts.HasField("expire_time") else None,
-        data=data if data is not None else facts.data or None,
-    )
+    return Image(**_facts(facts, data))
+
+
+class _Facts(TypedDict):
+    """What the server tells of every image."""
+
+    media_type: str
+    width: int | None
+    height: int | None
+    size_bytes: int
+    sha256: str
+    image_id: str
+    expire_time: datetime | None
+    data: _Bytes | None
+
+
+def _facts(facts: image_pb2.Image, data: _Bytes | None) -> _Facts:
+    return {
+        "media_type": facts.media_type,
+        "width": facts.width if facts.HasField("width") else None,
+        "height": facts.height if facts.HasField("height") else None,
+        "size_bytes": facts.size_bytes,
+        "sha256": facts.sha256,
+        "image_id": facts.image_id,
+        "expire_time": facts.expire_time.ToDatetime(tzinfo=UTC) if facts.HasField("expire_time") else None,
+        "data": data if data is not None else facts.data or None,
+    }
 
 
 def generated_image_from_proto(made: image_pb2.GeneratedImage, data: _Bytes | None = None) -> GeneratedImage:
     """A finished image. `data` are its bytes if they came apart from its facts."""
-    image = image_from_proto(made.image, data)
     return GeneratedImage(
-        media_type=image.media_type,
-        width=image.width,
-        height=image.height,
-        size_bytes=image.size_bytes,
-        sha256=image.sha256,
-        image_id=image.image_id,
-        expire_time=image.expire_time,
-        data=image.data,
+        **_facts(made.image, data),
         index=made.index,
         revised_prompt=made.revised_prompt if made.HasField("revised_prompt") else None,
         seed=made.seed if made.HasField("seed") else None,

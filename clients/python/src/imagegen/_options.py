@@ -101,17 +101,20 @@ class CallSettings(_OptionFields, total=False):
 
 def merge_options(*layers: ImageOptions | None) -> ImageOptions:
     """Lay options over each other: a later wish replaces an earlier one, None leaves it."""
+    layers = tuple(layer for layer in layers if layer is not None and layer != _NONE)
+    if len(layers) == 1:
+        return layers[0]
     wishes: _OptionFields = {}
     for layer in layers:
-        if layer is not None:
-            wishes.update(_said(layer))
+        wishes.update(_said(layer))
     return ImageOptions(**wishes)
 
 
 def options_in(settings: CallSettings) -> ImageOptions:
     """The options said in a call: those of `options`, with the ones said by their own names over them."""
-    named = {name: wish for name, wish in settings.items() if name in _FIELDS}
-    return merge_options(settings.get("options"), ImageOptions(**cast("_OptionFields", named)))
+    named = {name: wish for name, wish in settings.items() if name in _FIELDS and wish is not None}
+    options = settings.get("options")
+    return merge_options(options, ImageOptions(**cast("_OptionFields", named))) if named else options or _NONE
 
 
 def options_to_proto(options: ImageOptions) -> image_pb2.ImageOptions:
@@ -132,6 +135,7 @@ def options_to_proto(options: ImageOptions) -> image_pb2.ImageOptions:
     return message
 
 
+_NONE: Final = ImageOptions()
 _FIELDS: Final = frozenset(field.name for field in fields(ImageOptions))
 
 
