@@ -3,7 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
 
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("imagegen", deadline=None)
+settings.load_profile("imagegen")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 

@@ -101,11 +101,11 @@ class CallSettings(_OptionFields, total=False):
 
 def merge_options(*layers: ImageOptions | None) -> ImageOptions:
     """Lay options over each other: a later wish replaces an earlier one, None leaves it."""
-    layers = tuple(layer for layer in layers if layer is not None and layer != _NONE)
-    if len(layers) == 1:
-        return layers[0]
+    said = [layer for layer in layers if layer is not None and layer != _NONE]
+    if len(said) == 1:
+        return said[0]
     wishes: _OptionFields = {}
-    for layer in layers:
+    for layer in said:
         wishes.update(_said(layer))
     return ImageOptions(**wishes)
 
