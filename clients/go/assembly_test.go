@@ -62,6 +62,30 @@ func TestAnnouncementTakesNoMemory(t *testing.T) {
 	}
 }
 
+// Bytes beside the facts have no place in a stream: nobody has checked them, so they are not handed out.
+func TestBytesBesideTheFactsAreNotHandedOut(t *testing.T) {
+	stray := func(event *pb.ImageStreamEvent) *pb.ImageStreamEvent {
+		for _, made := range append(event.GetResult().GetImages(), event.GetComplete()) {
+			if made != nil {
+				made.Image.Data = []byte("stray")
+			}
+		}
+		return event
+	}
+	for _, chunked := range []bool{false, true} {
+		events := []*pb.ImageStreamEvent{stray(opened(0, small)), stray(resulted(small))}
+		made, result, err := assemble(chunked, false, events[map[bool]int{false: 0, true: 1}[chunked]:]...)
+		if err != nil || result.Image().Bytes() != nil || result.Image().Facts().Data != nil {
+			t.Fatal(chunked, result, err)
+		}
+		for _, event := range made {
+			if event.(Complete).Image.Bytes() != nil {
+				t.Fatal(event)
+			}
+		}
+	}
+}
+
 // A finished image is handed out whole and as it was told, or the stream fails.
 func TestBrokenPromisesAreErrors(t *testing.T) {
 	data, other := picture(2500, 1), picture(2500, 2)

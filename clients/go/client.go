@@ -2,6 +2,8 @@ package imagegen
 
 import (
 	"context"
+	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +40,7 @@ type Client struct {
 // the environment variable IMAGEGEN_ADDRESS, else 127.0.0.1:50051. Clear text unless [WithTLS] is given.
 //
 // The error is a [*RefusedError] if the address is a URL or has no port, or if a token would travel in clear text
-// beyond this machine.
+// beyond this machine or cannot be sent.
 func NewClient(address string, options ...ClientOption) (*Client, error) {
 	var config clientConfig
 	for _, option := range options {
@@ -47,6 +49,9 @@ func NewClient(address string, options ...ClientOption) (*Client, error) {
 	address, err := chooseAddress(address)
 	if err != nil {
 		return nil, err
+	}
+	if strings.ContainsFunc(config.token, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, refused("token", "it has a character that cannot be sent, such as the line break of the file that it came from")
 	}
 	if config.token != "" && !config.tls && !isLoopback(address) {
 		return nil, refused("token", "it is sent over TLS or to this machine only, and %s is neither: use WithTLS", address)
@@ -172,7 +177,9 @@ type unary[Q, A any] func(context.Context, *Q, ...grpc.CallOption) (*A, error)
 // answer makes a call of a method that never costs anything.
 func answer[Q, A any](ctx context.Context, method unary[Q, A], request *Q) (*A, error) {
 	var header, trailer metadata.MD
-	answer, err := method(ctx, request, grpc.Header(&header), grpc.Trailer(&trailer))
+	// Without this room grpc would not try again what is larger than 256 KiB.
+	room := grpc.MaxRetryRPCBufferSize(math.MaxInt)
+	answer, err := method(ctx, request, grpc.Header(&header), grpc.Trailer(&trailer), room)
 	if err != nil {
 		return nil, readError(ctx, err, header, trailer, billedNo)
 	}

@@ -83,6 +83,17 @@ func TestTokenNeedsTLSBeyondThisMachine(t *testing.T) {
 	_ = must(NewClient("example.com:1", WithToken("secret"), WithTLS(nil)))(t).Close()
 }
 
+// A token that no header can carry, such as one with the line break of its file, is refused, and not shown.
+func TestTokenThatCannotBeSent(t *testing.T) {
+	for _, token := range []string{"secret\n", "secret\r\nx: y", "s\x00", "schlüssel"} {
+		_, err := NewClient("127.0.0.1:1", WithToken(token))
+		wantRefusal(t, err, "token")
+		if strings.Contains(err.Error(), token) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The token goes with every call, also those on the stubs, and the user agent too; without a token nothing is said of one.
 func TestTokenGoesWithEveryCall(t *testing.T) {
 	server := serve(t)
@@ -145,6 +156,26 @@ func TestUnavailable(t *testing.T) {
 	wantReason(t, err, "NETWORK_ERROR")
 	if calls := len(server.called("StreamGenerate")); calls != 1 {
 		t.Fatal(calls)
+	}
+}
+
+// So is what is free and large, such as a piece of an upload.
+func TestUnavailableForLargeMessages(t *testing.T) {
+	server := serve(t)
+	tries := 0
+	data := picture(pieceBytes, 1)
+	server.upload = func(request *pb.UploadImageRequest) (*pb.UploadImageResponse, error) {
+		if len(request.GetData()) == 0 {
+			return &pb.UploadImageResponse{}, nil
+		}
+		if tries++; tries < 2 {
+			return nil, reasoned(codes.Unavailable, "ERROR_REASON_SHUTTING_DOWN", "no")
+		}
+		return &pb.UploadImageResponse{CommittedBytes: pieceBytes, Image: facts(data)}, nil
+	}
+	must(server.connect(t).Upload(t.Context(), must(ImageFromBytes(data, ""))(t)))(t)
+	if tries != 2 {
+		t.Fatal(tries)
 	}
 }
 

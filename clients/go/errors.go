@@ -125,6 +125,15 @@ func invalidResponse(format string, arguments ...any) *Error {
 	}
 }
 
+// free is for a failure that this client found out, of a method that never costs anything.
+func free(err error) error {
+	var failure *Error
+	if errors.As(err, &failure) {
+		failure.Billed = billedNo
+	}
+	return err
+}
+
 // stopped is for a call that was stopped on this side.
 func stopped(message string) *Error {
 	return &Error{

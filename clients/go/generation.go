@@ -39,6 +39,7 @@ type generation struct {
 	resuming bool  // the RPC at hand is a Resume
 	sent     bool  // the wish may have reached the server
 	fresh    bool  // nothing was received over the RPC at hand
+	broken   bool  // an RPC before the one at hand broke
 	retries  retries
 
 	mu           sync.Mutex
@@ -133,8 +134,8 @@ func (g *generation) next() (*pb.ImageStreamEvent, *Error) {
 		end := readError(g.ctx, err, header, g.stream.Trailer(), billedUnknown)
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		// What a Resume is refused for says nothing of the generation.
-		if end.worded && !g.resuming {
+		// What a Resume or a wish that is sent again is refused for says nothing of the generation.
+		if end.worded && !g.resuming && !g.broken {
 			g.ended = true
 		}
 		g.name(end.GenerationID)
@@ -200,6 +201,7 @@ func (g *generation) again(err *Error) (bool, *Error) {
 		return false, nil
 	}
 	g.client.conn.ResetConnectBackoff()
+	g.broken = true
 	g.begin(g.continuation())
 	return true, nil
 }

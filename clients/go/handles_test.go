@@ -2,9 +2,11 @@ package imagegen
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	pb "github.com/imagegen/imagegen/clients/go/imagegen/v1"
 	"google.golang.org/grpc"
@@ -99,6 +101,9 @@ func TestReadThatIsWrong(t *testing.T) {
 			continue
 		}
 		wantReason(t, err, "INVALID_RESPONSE")
+		if asError(t, err).Billed != billedNo {
+			t.Errorf("%s: a read never costs", name)
+		}
 	}
 	before := len(server.called("ReadImage"))
 	server.read = func(*pb.ReadImageRequest, pieces) error {
@@ -182,14 +187,49 @@ func TestUploadThatGetsNowhere(t *testing.T) {
 		server.upload = script
 		_, err := client.Upload(t.Context(), image)
 		wantReason(t, err, reason)
+		if asError(t, err).Billed != billedNo {
+			t.Errorf("%s: an upload never costs", reason)
+		}
 	}
 	server.upload = func(*pb.UploadImageRequest) (*pb.UploadImageResponse, error) {
 		return &pb.UploadImageResponse{Image: facts(picture(100, 2))}, nil
 	}
 	_, err := client.Upload(t.Context(), image)
 	wantReason(t, err, "INVALID_RESPONSE")
+	if asError(t, err).Billed != billedNo {
+		t.Error("an upload never costs")
+	}
 	_, err = client.Upload(t.Context(), ImageFromID("img_1"))
 	wantRefusal(t, err, "image")
+}
+
+// With its client an upload ends at once, in mid-call and between two tries.
+func TestUploadEndsWithItsClient(t *testing.T) {
+	image := must(ImageFromBytes(picture(100, 1), ""))(t)
+	for name, end := range map[string]func(released chan struct{}) error{
+		"in mid-call":       func(released chan struct{}) error { <-released; return nil },
+		"between two tries": func(chan struct{}) error { return status.Error(codes.Internal, "broke") },
+	} {
+		server := serve(t)
+		released := make(chan struct{})
+		defer close(released)
+		server.upload = func(*pb.UploadImageRequest) (*pb.UploadImageResponse, error) { return nil, end(released) }
+		client := server.connect(t)
+		client.delays = []time.Duration{time.Hour}
+		failed := make(chan error, 1)
+		go func() {
+			_, err := client.Upload(context.Background(), image)
+			failed <- err
+		}()
+		server.awaitCall(t, "UploadImage")
+		_ = client.Close()
+		select {
+		case err := <-failed:
+			wantReason(t, err, "CANCELLED")
+		case <-time.After(patience / 4):
+			t.Fatal(name)
+		}
+	}
 }
 
 // Cancel takes either id and tells whether the generation was running; what the server says is the error.
@@ -285,5 +325,30 @@ func TestResultIntoEdit(t *testing.T) {
 	if !bytes.Equal(with.GetData(), small) || with.GetMetadata()["openai"].AsMap()["id"] != "x" ||
 		without.GetImageId() != "img_500" || without.GetMetadata() != nil || input.GetMask().GetUrl() == "" {
 		t.Fatal(input)
+	}
+}
+
+// Who waits for another's question about the capabilities may give up; that never costs anything.
+func TestWaitForCapabilities(t *testing.T) {
+	server := serve(t)
+	release := make(chan struct{})
+	server.get = func(*pb.GetModelRequest) (*pb.GetModelResponse, error) { <-release; return &pb.GetModelResponse{}, nil }
+	bound := server.connect(t).Image(scene)
+	asked := make(chan error, 1)
+	go func() {
+		_, err := bound.Capabilities(context.Background())
+		asked <- err
+	}()
+	server.awaitCall(t, "GetModel")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := bound.Capabilities(ctx)
+	wantReason(t, err, "CANCELLED")
+	if asError(t, err).Billed != billedNo {
+		t.Error(asError(t, err).Billed)
+	}
+	close(release)
+	if err := <-asked; err != nil {
+		t.Fatal(err)
 	}
 }

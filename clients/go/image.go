@@ -51,13 +51,11 @@ func ImageFromURL(url string) *Image { return &Image{facts: &pb.Image{}, url: ur
 // ImageFromID refers to an image that the server keeps: an upload or an earlier result of the same caller.
 func ImageFromID(id string) *Image { return &Image{facts: &pb.Image{ImageId: id}} }
 
-// imageFromProto is an image handed out by the server; `data` are its bytes if they came apart from its facts.
+// imageFromProto is an image handed out by the server; `data` are its bytes, checked. What stands in the facts instead has
+// no place there, and nobody has checked it.
 func imageFromProto(facts *pb.Image, data []byte) *Image {
 	told := facts
 	if len(facts.GetData()) > 0 {
-		if data == nil {
-			data = facts.GetData()
-		}
 		told = proto.CloneOf(facts)
 		told.Data = nil
 	}

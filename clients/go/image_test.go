@@ -48,6 +48,19 @@ func TestSaveKeepsPermissionsAndLinks(t *testing.T) {
 	}
 }
 
+// A link whose file is not there yet goes on leading to it, too.
+func TestSaveThroughALinkToNothing(t *testing.T) {
+	folder := t.TempDir()
+	target, link := filepath.Join(folder, "target.png"), filepath.Join(folder, "link.png")
+	if err := os.Symlink("target.png", link); err != nil {
+		t.Fatal(err)
+	}
+	must(imageFromProto(facts(small), small).Save(link))(t)
+	if !bytes.Equal(must(os.ReadFile(target))(t), small) || must(os.Lstat(link))(t).Mode()&fs.ModeSymlink == 0 {
+		t.Fatal("the link was replaced")
+	}
+}
+
 // Where the file cannot be written there is an error and nothing is left; a device is written to as it is.
 func TestSaveThatFails(t *testing.T) {
 	folder := t.TempDir()

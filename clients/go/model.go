@@ -51,7 +51,7 @@ func (m *Model) Capabilities(ctx context.Context) (*pb.ModelCapabilities, error)
 	case m.asking <- struct{}{}:
 		defer func() { <-m.asking }()
 	case <-ctx.Done():
-		return nil, contextEnded(ctx, "the wait for the capabilities was ended")
+		return nil, free(contextEnded(ctx, "the wait for the capabilities was ended"))
 	}
 	if m.capabilities == nil {
 		told, err := m.client.model(ctx, m.wish.model, m.wish.timeout)

@@ -26,7 +26,7 @@ func (c *Client) Read(ctx context.Context, image *Image) (*Image, error) {
 		return nil, err
 	}
 	if told := image.facts.GetSha256(); told != "" && told != read.facts.GetSha256() {
-		return nil, invalidResponse("the server handed out other bytes for image %s than it had told of", image.ID())
+		return nil, free(invalidResponse("the server handed out other bytes for image %s than it had told of", image.ID()))
 	}
 	if image.made != nil {
 		read.made = proto.CloneOf(image.made)
@@ -53,7 +53,8 @@ func (c *Client) ReadImage(ctx context.Context, id string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reading.image()
+	image, wrong := reading.image()
+	return image, free(wrong)
 }
 
 type reading struct {
@@ -84,7 +85,7 @@ func (r *reading) advance(ctx context.Context) *Error {
 			return readError(ctx, err, header, stream.Trailer(), billedNo)
 		}
 		if err := r.take(piece); err != nil {
-			return err.(*Error)
+			return free(err).(*Error)
 		}
 	}
 }

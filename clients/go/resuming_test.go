@@ -312,6 +312,30 @@ func TestBilledOfALaterTry(t *testing.T) {
 	}
 }
 
+// A refusal of a wish that is sent again says nothing of what became of it the first time: leaving and Abort stop it.
+func TestRefusalOfAWishThatIsSentAgain(t *testing.T) {
+	server := serve(t)
+	client := server.connect(t)
+	for _, options := range [][]CallOption{{WithResumable(true)}, {WithResumable(true), WithRequestID("mine")}} {
+		tries, cancels := 0, len(server.called("Cancel"))
+		server.stream = func(proto.Message, out) error {
+			if tries++; tries == 1 {
+				return status.Error(codes.Unavailable, "broke")
+			}
+			return reasoned(codes.ResourceExhausted, "ERROR_REASON_SERVER_BUSY", "no")
+		}
+		stream := must(client.Image(scene).Stream(t.Context(), "a cat", options...))(t)
+		_, err := stream.Result(t.Context())
+		wantReason(t, err, "SERVER_BUSY")
+		if err := stream.Abort(t.Context()); err != nil || tries != 2 {
+			t.Fatal(err, tries)
+		}
+		if len(server.called("Cancel")) != cancels+1 {
+			t.Fatal(server.called("Cancel")[cancels:])
+		}
+	}
+}
+
 // A stream is read on by hand where another was left, and resumed streams are read on by themselves.
 func TestResumeByHand(t *testing.T) {
 	server := serve(t)

@@ -71,10 +71,7 @@ func special(path string) bool {
 }
 
 func replace(path string, data []byte) (err error) {
-	// Where the name is a link, the file that it leads to is replaced, not the link.
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
+	path = followed(path)
 	unfinished, err := create(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -95,6 +92,22 @@ func replace(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(unfinished.Name(), path)
+}
+
+// followed is where a name leads, which need not exist: where it is a link, the link is not replaced.
+func followed(path string) string {
+	for range 40 { // links to each other; the system follows no more
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			// filepath.Join would take a ".." out, which behind another link leads elsewhere.
+			target = filepath.Dir(path) + string(filepath.Separator) + target
+		}
+		path = target
+	}
+	return path
 }
 
 // create makes a file of a new name with the permissions that any new file has, unlike os.CreateTemp.

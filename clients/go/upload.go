@@ -25,6 +25,7 @@ func (c *Client) Upload(ctx context.Context, image *Image) (*Image, error) {
 	}
 	ctx, cancel := c.limit(ctx, 0)
 	defer cancel()
+	defer context.AfterFunc(c.background, cancel)() // no more tries once the client is closed
 	digest := sha256.Sum256(image.data)
 	upload := &upload{
 		client:  c,
@@ -37,7 +38,7 @@ func (c *Client) Upload(ctx context.Context, image *Image) (*Image, error) {
 		return nil, err
 	}
 	if facts.GetSha256() != upload.sha256 || facts.GetImageId() == "" {
-		return nil, invalidResponse("the server told of another image than the one that was uploaded")
+		return nil, free(invalidResponse("the server told of another image than the one that was uploaded"))
 	}
 	return imageFromProto(facts, nil), nil
 }
@@ -55,7 +56,7 @@ func (u *upload) run(ctx context.Context) (*pb.Image, error) {
 	for err == nil && answered.GetImage() == nil {
 		offset := answered.GetCommittedBytes()
 		if int(offset) >= len(u.data) {
-			return nil, invalidResponse("the server has the whole upload and tells of no image")
+			return nil, free(invalidResponse("the server has the whole upload and tells of no image"))
 		}
 		piece := u.data[offset:min(len(u.data), int(offset)+pieceBytes)]
 		answered, err = u.send(ctx, piece, offset)
@@ -65,7 +66,7 @@ func (u *upload) run(ctx context.Context) (*pb.Image, error) {
 		if answered.GetCommittedBytes() > offset {
 			u.retries.renew()
 		} else if answered.GetImage() == nil {
-			err = u.wait(ctx, invalidResponse("the server takes no more of the upload"))
+			err = free(u.wait(ctx, invalidResponse("the server takes no more of the upload")))
 		}
 	}
 	return answered.GetImage(), err
