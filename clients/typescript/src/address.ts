@@ -16,6 +16,10 @@ export interface Address {
   readonly text: string;
   /** "host:port" as in a URL. */
   readonly authority: string;
+  /** The host as a name or as numbers, without brackets. */
+  readonly host: string;
+  /** The port. 0 for a unix socket. */
+  readonly port: number;
   /** The path of a unix socket, if it is one. */
   readonly socketPath: string | undefined;
   /** Whether what is sent there stays on this machine. */
@@ -42,14 +46,16 @@ export function readAddress(given: string | undefined): Address {
       `${JSON.stringify(text)} is no address: that is host:port, such as "localhost:50051" or "[::1]:50051"`,
     );
   }
-  return { text, authority: text, socketPath: undefined, local: isLoopback(v6 ?? name) };
+  // A name beyond ASCII is put as the domain name system has it.
+  const host = v6 ?? new URL(`http://${text}`).hostname;
+  return { text, authority: text, host, port: Number(port), socketPath: undefined, local: isLoopback(v6 ?? name) };
 }
 
 function unixSocket(text: string): Address {
   const socketPath = text.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
   if (socketPath === "")
     throw new TypeError(`${JSON.stringify(text)} names no socket: that is "unix:/run/imagegen.sock"`);
-  return { text, authority: "localhost", socketPath, local: true };
+  return { text, authority: "localhost", host: "localhost", port: 0, socketPath, local: true };
 }
 
 function isLoopback(host: string): boolean {

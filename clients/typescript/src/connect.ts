@@ -1,24 +1,19 @@
-import { connect as connectSocket, type Socket } from "node:net";
-import { connect as connectTls, type SecureContextOptions } from "node:tls";
 import type { Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type Address, readAddress } from "./address.js";
+import { readAddress } from "./address.js";
 import { maxImageBytes } from "./bytes.js";
 import { Client } from "./client.js";
 import { Connection } from "./connection.js";
 import { retryFree } from "./retry.js";
 import { Session } from "./session.js";
+import { Sockets, type TlsOptions } from "./sockets.js";
 import { version } from "./version.js";
 
 const headroomBytes = 1024 * 1024; // facts and framing around the largest image
 const pingIntervalMs = 30_000;
 const pingTimeoutMs = 10_000;
 
-/** Roots and a client certificate of one's own, as in Node's `tls.createSecureContext`. */
-export interface TlsOptions extends SecureContextOptions {
-  /** The name that the server's certificate must have. Unset: the host of the address. */
-  servername?: string;
-}
+export type { TlsOptions };
 
 /** How to connect. */
 export interface ConnectOptions {
@@ -49,8 +44,11 @@ export function connect(address?: string, options: ConnectOptions = {}): Client 
   }
   const baseUrl = `${tls ? "https" : "http"}://${where.authority}`;
   const pings = { pingIntervalMs, pingTimeoutMs, pingIdleConnection: false };
-  const manager = new Http2SessionManager(baseUrl, pings, sessionOptions(where, tls));
-  const session = new Session(manager);
+  const sockets = new Sockets(where, tls === true ? {} : tls || undefined);
+  // As wide as one picture's piece needs for a line with a long way.
+  const settings = { initialWindowSize: 1024 * 1024, enablePush: false };
+  const manager = new Http2SessionManager(baseUrl, pings, { settings, createConnection: () => sockets.connect() });
+  const session = new Session(manager, sockets);
   const transport = createGrpcTransport({
     baseUrl,
     sessionManager: session,
@@ -58,21 +56,6 @@ export function connect(address?: string, options: ConnectOptions = {}): Client 
     interceptors: [introduce(token), retryFree],
   });
   return new Client(where.text, new Connection(transport, session, timeoutMs));
-}
-
-function sessionOptions(where: Address, tls: boolean | TlsOptions): object {
-  const secure = typeof tls === "object" ? tls : {};
-  // As wide as one picture's piece needs for a line with a long way.
-  const settings = { initialWindowSize: 1024 * 1024, enablePush: false };
-  const { socketPath } = where;
-  if (socketPath === undefined) return { ...secure, settings };
-  return {
-    settings,
-    createConnection: (): Socket =>
-      tls
-        ? connectTls({ servername: where.authority, ...secure, path: socketPath, ALPNProtocols: ["h2"] })
-        : connectSocket(socketPath),
-  };
 }
 
 /** Says who calls. */

@@ -50,6 +50,7 @@ export class Generation {
   #rpc: Rpc<ImageStreamEvent>;
   #known: boolean; // the server has it: it is resumed, not asked for again
   #resuming = false;
+  #repeated = false; // the request was sent more than once, and the server may have had it the first time
   #ended = false; // the server told the end, so there is nothing to stop
   #lost = false; // the connection broke for good, and who knows the generation's name may come back to it
   #cancelling: Promise<unknown> | undefined;
@@ -112,8 +113,8 @@ export class Generation {
     } catch (cause) {
       if (this.#left.signal.aborted) throw cancelled("the call was stopped on this side");
       const error = errorFromCall(cause, { header: this.#rpc.header });
-      // What a Resume is refused for says nothing of the generation.
-      if (fromServer(error) && !this.#resuming) this.#ended = true;
+      // What a Resume, or the same request again, is refused for says nothing of the generation.
+      if (fromServer(error) && !this.#resuming && !this.#repeated) this.#ended = true;
       this.#name(error.generationId ?? "");
       throw withIds(error, this.generationId, this.requestId);
     }
@@ -131,6 +132,7 @@ export class Generation {
     if (delayMs === undefined) return false;
     await pause(this.#deadline.within(delayMs), this.#left.signal);
     if (this.#left.signal.aborted) throw cancelled("the call was stopped on this side");
+    this.#repeated = true;
     this.#rpc = this.#begin(this.#continuation());
     return true;
   }

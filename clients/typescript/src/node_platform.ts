@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdtemp, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { chmod, mkdtemp, readFile, readlink, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import type { Digest, Platform } from "./platform.js";
 
 /** Node's digests and files. */
@@ -21,7 +21,8 @@ async function write(path: string, data: Uint8Array, suffix: string): Promise<st
     await writeFile(path, data);
     return path;
   }
-  const named = extname(path) === "" && basename(path) !== "" ? path + suffix : path;
+  const name = basename(path);
+  const named = name !== "" && extname(name) === "" && path.endsWith(name) ? path + suffix : path;
   if (named !== path && (await isSpecial(named))) {
     await writeFile(named, data);
     return named;
@@ -36,19 +37,25 @@ async function replace(target: string, data: Uint8Array): Promise<void> {
   try {
     const unfinished = join(folder, randomUUID());
     const mode = await permissions(target);
-    await writeFile(unfinished, data, mode === undefined ? {} : { mode });
+    await writeFile(unfinished, data);
+    if (mode !== undefined) await chmod(unfinished, mode);
     await rename(unfinished, target);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Where a symbolic link leads, so that the link stays one. */
+/** Where a symbolic link leads, so that the link stays one; also where there is no file yet. */
 async function destination(path: string): Promise<string> {
   try {
     return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return path;
+  }
+  try {
+    return await destination(resolve(await realpath(dirname(path)), await readlink(path)));
   } catch {
-    return path;
+    return path; // no link
   }
 }
 

@@ -9,22 +9,28 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, decodeBinaryHeader } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
+import { pause } from "./backoff.js";
 import { NeverConnected } from "./errors.js";
 import { StatusSchema } from "./gen/google/rpc/status_pb.js";
+import type { Sockets } from "./sockets.js";
 
 const detailsKey = "grpc-status-details-bin";
 // What a reader may be behind of, for a line with a long way: Node's own 64 KiB would be the limit of each round trip.
 const windowBytes = 8 * 1024 * 1024;
+// After a goodbye Node waits for that of the other side, which may not be there any more.
+const goodbyeMs = 1000;
 
 /** An HTTP/2 connection, made on first use and again when it was lost, that tells how it was lost. */
 export class Session {
   readonly authority: string;
   readonly #manager: Http2SessionManager;
   readonly #open = new Set<Http2Session>();
+  readonly #sockets: Sockets;
   #closed = false;
 
-  constructor(manager: Http2SessionManager) {
+  constructor(manager: Http2SessionManager, sockets: Sockets) {
     this.#manager = manager;
+    this.#sockets = sockets;
     this.authority = manager.authority;
   }
 
@@ -69,7 +75,10 @@ export class Session {
     const gone = open.map((session) => new Promise((done) => session.once("close", done)));
     await this.flush();
     this.#manager.abort(closed());
-    await Promise.all(gone);
+    const done = new AbortController();
+    const all = Promise.all(gone).then(() => done.abort());
+    await Promise.race([all, pause(goodbyeMs, done.signal)]);
+    this.#sockets.destroy();
   }
 
   async #begin(...call: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {

@@ -1,7 +1,7 @@
 // Images, and how they become files.
 
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -37,6 +37,27 @@ test("save replaces a file whole, keeps its permissions and a link to it, and le
   assert.deepEqual(new Uint8Array(await readFile(join(place, "a.jpg"))), picture());
   assert.equal((await stat(join(place, "a.jpg"))).mode & 0o777, 0o640);
   assert.deepEqual((await readdir(place)).sort(), ["a.jpg", "link.jpg"]);
+});
+
+test("permissions wider than those of a new file are kept, and a link that leads to no file yet stays a link", async () => {
+  const place = join(folder, "wide");
+  await mkdir(place);
+  await writeFile(join(place, "a.jpg"), "before");
+  await chmod(join(place, "a.jpg"), 0o666);
+  await image.save(join(place, "a.jpg"));
+  assert.equal((await stat(join(place, "a.jpg"))).mode & 0o777, 0o666);
+  await symlink("b.jpg", join(place, "link.jpg"));
+  await symlink("link.jpg", join(place, "first.jpg"));
+  await image.save(join(place, "first.jpg"));
+  assert.deepEqual(new Uint8Array(await readFile(join(place, "b.jpg"))), picture());
+  assert.equal(await readlink(join(place, "link.jpg")), "b.jpg");
+  assert.deepEqual((await readdir(place)).sort(), ["a.jpg", "b.jpg", "first.jpg", "link.jpg"]);
+});
+
+test("a folder is no name of a file", async () => {
+  await mkdir(join(folder, "full"));
+  await assert.rejects(image.save(`${join(folder, "full")}/`));
+  assert.deepEqual(await readdir(join(folder, "full")), []);
 });
 
 test("what cannot be written leaves nothing behind", async () => {

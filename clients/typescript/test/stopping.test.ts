@@ -8,7 +8,7 @@ import type { CallSettings, Client, ImageStream } from "@imagegen/client";
 import type { CancelRequest } from "@imagegen/client/v1/image_service_pb.js";
 import { started } from "./support/events.js";
 import { FakeServer, playAndFail, playAndHang, worded } from "./support/server.js";
-import { failureOf } from "./support/waiting.js";
+import { failureOf, withoutWaiting } from "./support/waiting.js";
 
 const model = "sandbox/scene";
 const owned: CallSettings = { resumable: true };
@@ -213,4 +213,21 @@ test("cancel tells whether the generation was running, by either id and by exact
   await assert.rejects(client.cancel({}), TypeError);
   await assert.rejects(client.cancel({ generationId: "g", requestId: "r" }), TypeError);
   assert.throws(() => client.resume({}), TypeError);
+});
+
+test("a server that refuses the same request again does not tell of the first one, which is stopped all the same", async () => {
+  withoutWaiting();
+  await using server = await hanging();
+  await using client = server.connect();
+  let sent = 0;
+  server.stream = async function* refuseAgain() {
+    sent += 1;
+    if (sent === 1) throw new ConnectError("broke", Code.Unavailable);
+    throw worded(Code.ResourceExhausted, "CALLER_LIMIT_EXCEEDED");
+    yield* [];
+  };
+  const stream = client.stream(model, "a cat", owned);
+  assert.equal((await failureOf(stream.result())).reason, "ERROR_REASON_CALLER_LIMIT_EXCEEDED");
+  await stream.abort();
+  assert.deepEqual(await cancels(server, client), [stream.requestId]);
 });

@@ -1,0 +1,59 @@
+// Lines that lead nowhere: nobody waits for ever.
+
+import assert from "node:assert/strict";
+import { createServer, type Server, type Socket, connect as toSocket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { connect } from "@imagegen/client";
+import { Sockets } from "../src/sockets.js";
+import { started } from "./support/events.js";
+import { FakeServer, playAndHang } from "./support/server.js";
+import { failureOf } from "./support/waiting.js";
+
+async function listening(context: TestContext, server: Server): Promise<string> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket.on("error", () => {})));
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  context.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const told = server.address();
+  return `127.0.0.1:${typeof told === "object" ? told?.port : told}`;
+}
+
+test("a server that never answers a TLS handshake is given up, and nothing was paid", async (context) => {
+  const { connectMs } = Sockets;
+  context.after(() => {
+    Sockets.connectMs = connectMs;
+  });
+  Sockets.connectMs = 50;
+  const address = await listening(
+    context,
+    createServer(() => {}),
+  );
+  await using client = connect(address, { tls: true });
+  const error = await failureOf(client.generate("m", "a cat"));
+  assert.deepEqual([error.reason, error.billed], ["ERROR_REASON_NETWORK_ERROR", "no"]);
+});
+
+test("close ends also where the server said goodbye and then the line went dead", async (context) => {
+  await using server = await FakeServer.start();
+  server.stream = playAndHang(started());
+  let dead = false;
+  const line = createServer({ allowHalfOpen: true }, (near) => {
+    const far = toSocket({ port: Number(server.address.split(":")[1]), allowHalfOpen: true });
+    near.on("data", (data) => dead || far.write(data));
+    far.on("data", (data) => dead || near.write(data));
+    far.on("error", () => {});
+    near.on("close", () => far.destroy());
+  });
+  const client = connect(await listening(context, line));
+  const stream = client.stream("m", "a cat");
+  for await (const _ of stream) {
+    for (const each of server.streams) each.session?.goaway(0);
+    await new Promise((later) => setTimeout(later, 100)); // for the goodbye to come
+    dead = true;
+    await client.close();
+    return;
+  }
+});
