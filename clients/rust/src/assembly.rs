@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use crate::byte_run::ByteRun;
+use crate::spare::Spare;
 use crate::v1::{self, image_stream_event};
 use crate::{Error, Event, GeneratedImage, Image, ImageResult, Preview};
 
@@ -17,6 +18,7 @@ pub(crate) struct Assembler {
     chunked: bool,
     /// The events come from the start. False: an image whose beginning is missing is left to its id.
     whole: bool,
+    spare: Spare,
     open: Option<Opening>,
     images: HashMap<u32, Bytes>,
     result: Option<ImageResult>,
@@ -44,8 +46,8 @@ impl Opening {
 }
 
 impl Assembler {
-    pub(crate) fn new(chunked: bool, whole: bool) -> Self {
-        Self { chunked, whole, open: None, images: HashMap::new(), result: None }
+    pub(crate) fn new(chunked: bool, whole: bool, spare: Spare) -> Self {
+        Self { chunked, whole, spare, open: None, images: HashMap::new(), result: None }
     }
 
     /// What the stream came to, once it was told.
@@ -83,7 +85,7 @@ impl Assembler {
         if !self.chunked {
             return Ok(Some(preview_event(preview, Bytes::new())));
         }
-        let run = preview.image.as_ref().map(ByteRun::new);
+        let run = preview.image.as_ref().map(|facts| ByteRun::new(facts, &self.spare));
         if let Some(Ok(run)) = run {
             self.open = Some(Opening { made: Made::Preview(preview), run });
         }
@@ -95,7 +97,7 @@ impl Assembler {
         if !self.chunked {
             return Ok(Some(self.complete_event(made, Bytes::new())));
         }
-        let run = ByteRun::new(made.image.as_ref().unwrap_or(&v1::Image::default()))?;
+        let run = ByteRun::new(made.image.as_ref().unwrap_or(&v1::Image::default()), &self.spare)?;
         self.open = Some(Opening { made: Made::Finished(made), run });
         Ok(None)
     }

@@ -23,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Each stream has a window of 2 MiB, hyper's default. That of the connection is for all of them: were it small, a few
 /// streams that nobody reads would hold up all others.
 const CONNECTION_WINDOW: u32 = 1 << 30;
+/// The server may send a chunk of an image (192 KiB) in one frame. With the 16 KiB of HTTP/2's default, handing frames
+/// from task to task takes more of the processor than all the rest of receiving.
+const FRAME_BYTES: u32 = 256 * 1024;
 
 /// Says where the server is and how to reach it; [`ClientBuilder::connect`] makes the [`Client`].
 #[derive(Debug, Clone, Default)]
@@ -136,6 +139,7 @@ impl ClientBuilder {
             .map_err(refused)?
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_BYTES)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(false);

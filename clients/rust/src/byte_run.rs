@@ -1,27 +1,29 @@
 //! Bytes of one image that arrive in order, in pieces of any length, and are checked at the end.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::image::MAX_IMAGE_BYTES;
+use crate::spare::Spare;
 use crate::{Error, v1};
 
 pub(crate) struct ByteRun {
     size: usize,
     sha256: String,
-    data: BytesMut,
+    data: Vec<u8>,
+    spare: Spare,
     digest: Option<Sha256>,
 }
 
 impl ByteRun {
     /// Expects the image that `facts` tells of. One that is larger than the API allows, or has no size, is none.
-    pub(crate) fn new(facts: &v1::Image) -> Result<Self, Error> {
+    pub(crate) fn new(facts: &v1::Image, spare: &Spare) -> Result<Self, Error> {
         let size = facts.size_bytes as usize;
         if size == 0 || size > MAX_IMAGE_BYTES {
             return Err(Error::invalid_response(format!("the server told of an image of {size} bytes")));
         }
         let digest = (!facts.sha256.is_empty()).then(Sha256::new);
-        Ok(Self { size, sha256: facts.sha256.clone(), data: BytesMut::new(), digest })
+        Ok(Self { size, sha256: facts.sha256.clone(), data: Vec::new(), spare: spare.clone(), digest })
     }
 
     /// Bytes so far: where the next piece must start.
@@ -52,7 +54,7 @@ impl ByteRun {
         }
         if due == 0 {
             // Room for all of it once something has come: at most 64 MiB, which the system hands out as it is filled.
-            self.data.reserve(self.size);
+            self.data = self.spare.take(self.size);
         }
         self.data.extend_from_slice(piece);
         if let Some(digest) = &mut self.digest {
@@ -70,7 +72,7 @@ impl ByteRun {
         if self.digest.is_some_and(|digest| hex(&digest.finalize()) != self.sha256) {
             return Err(Error::invalid_response("the bytes of the image do not have the SHA-256 that the server told"));
         }
-        Ok(self.data.freeze())
+        Ok(self.spare.lend(self.data))
     }
 }
 

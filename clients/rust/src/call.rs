@@ -160,9 +160,9 @@ mod sealed {
         fn ask(asked: Asked) -> Answer<Self> {
             Box::pin(async move {
                 let Asked { connection, request, settings, lifetime } = asked;
-                let generation = Generation::new(connection, request?, settings.timeout, lifetime);
                 let chunked = settings.delivery != DeliveryMode::Reference;
-                Self::open(generation, Assembler::new(chunked, true)).await
+                let assembler = Assembler::new(chunked, true, connection.spare());
+                Self::open(Generation::new(connection, request?, settings.timeout, lifetime), assembler).await
             })
         }
     }

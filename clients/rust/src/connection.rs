@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::backoff::Pace;
 use crate::channel::Channel;
 use crate::image::MAX_IMAGE_BYTES;
+use crate::spare::Spare;
 use crate::v1::image_service_client::ImageServiceClient;
 use crate::v1::model_service_client::ModelServiceClient;
 
@@ -33,6 +34,7 @@ struct Shared {
     channel: Channel,
     address: Address,
     runtime: Handle,
+    spare: Spare,
     pace: Pace,
 }
 
@@ -44,7 +46,8 @@ impl Connection {
         runtime: Handle,
         pace: Pace,
     ) -> Self {
-        Self { shared: Arc::new(Shared { channel, address, runtime, pace }), timeout }
+        let spare = Spare::new(runtime.clone());
+        Self { shared: Arc::new(Shared { channel, address, runtime, spare, pace }), timeout }
     }
 
     /// The same connection with another time limit.
@@ -58,6 +61,10 @@ impl Connection {
 
     pub(crate) fn pace(&self) -> Pace {
         self.shared.pace
+    }
+
+    pub(crate) fn spare(&self) -> Spare {
+        self.shared.spare.clone()
     }
 
     pub(crate) fn channel(&self) -> Channel {

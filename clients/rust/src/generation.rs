@@ -203,11 +203,13 @@ impl Generation {
         let busy = self.resuming && error.reason() == ErrorReason::ServerBusy;
         let broke = error.is_break() || error.is_invalid_response() || busy;
         self.line = Line::Closed;
-        if !self.ended && self.lifetime.resumable && broke {
-            if let Some(delay) = self.backoff.next_delay() {
-                self.line = Line::Waiting(Box::pin(tokio::time::sleep(delay)));
-                return Ok(());
-            }
+        if !self.ended
+            && self.lifetime.resumable
+            && broke
+            && let Some(delay) = self.backoff.next_delay()
+        {
+            self.line = Line::Waiting(Box::pin(tokio::time::sleep(delay)));
+            return Ok(());
         }
         self.lost = error.is_break();
         Err(error.with_ids(&self.generation_id, &self.request_id))

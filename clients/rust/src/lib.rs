@@ -48,6 +48,7 @@ mod result;
 mod resume;
 mod save;
 mod settings;
+mod spare;
 mod status;
 mod stream;
 mod upload;

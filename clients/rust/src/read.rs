@@ -74,7 +74,7 @@ impl Reading<'_> {
             }
             None => {
                 let facts = self.facts.insert(piece.image.unwrap_or_default());
-                self.run.insert(ByteRun::new(facts)?)
+                self.run.insert(ByteRun::new(facts, &self.connection.spare())?)
             }
         };
         if piece.data.is_empty() { Ok(()) } else { run.append(piece.offset, &piece.data) }

@@ -65,10 +65,11 @@ impl IntoFuture for Resume {
                 after_sequence: self.after_sequence,
                 delivery: Some(delivery(self.delivery)),
             };
-            let generation =
-                Generation::new(self.connection, Request::Resume(request), self.timeout, Lifetime::RESUMED);
             let chunked = self.delivery != DeliveryMode::Reference;
-            ImageStream::open(generation, Assembler::new(chunked, self.after_sequence == 0)).await
+            let assembler = Assembler::new(chunked, self.after_sequence == 0, self.connection.spare());
+            let request = Request::Resume(request);
+            let generation = Generation::new(self.connection, request, self.timeout, Lifetime::RESUMED);
+            ImageStream::open(generation, assembler).await
         })
     }
 }

@@ -78,14 +78,21 @@ impl ImageStream {
         poll_fn(|cx| self.poll_result(cx)).await
     }
 
-    /// As `result`, for a caller who never looks at the events.
-    pub(crate) async fn into_result(mut self) -> Result<ImageResult, Error> {
+    /// As [`ImageStream::result`], without keeping events and without a copy of the result: for whoever looks at
+    /// nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageStream::result`].
+    pub async fn into_result(mut self) -> Result<ImageResult, Error> {
         poll_fn(|cx| {
-            while self.outcome.is_none() {
-                ready!(self.poll_advance(cx));
+            loop {
                 self.events.clear();
+                if let Some(outcome) = self.outcome.take() {
+                    return Poll::Ready(outcome);
+                }
+                ready!(self.poll_advance(cx));
             }
-            self.poll_result(cx)
         })
         .await
     }

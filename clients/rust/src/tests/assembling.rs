@@ -5,9 +5,19 @@ use tonic::Code;
 
 use super::log::*;
 use crate::assembly::Assembler;
+use crate::spare::Spare;
 use crate::v1::image_stream_event::Event as Told;
 use crate::v1::{self, ErrorReason, ImageChunk, ImagePreview, ImageStreamEvent};
 use crate::{Error, Event, ImageResult};
+
+thread_local! {
+    static RUNTIME: tokio::runtime::Runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+}
+
+fn spare() -> Spare {
+    RUNTIME.with(|runtime| Spare::new(runtime.handle().clone()))
+}
 
 fn run(assembler: &mut Assembler, events: Vec<ImageStreamEvent>) -> Result<Vec<Event>, Error> {
     let fed = events.into_iter().map(|event| assembler.feed(event));
@@ -16,7 +26,7 @@ fn run(assembler: &mut Assembler, events: Vec<ImageStreamEvent>) -> Result<Vec<E
 
 /// All events of a stream from the start, and what it came to.
 fn put_together(events: Vec<ImageStreamEvent>) -> Result<(Vec<Event>, Option<ImageResult>), Error> {
-    let mut assembler = Assembler::new(true, true);
+    let mut assembler = Assembler::new(true, true, spare());
     let events = run(&mut assembler, events)?;
     Ok((events, assembler.take_result()))
 }
@@ -91,7 +101,8 @@ fn broken_promises() {
 /// Nothing is made ready for bytes of which nothing has come.
 #[test]
 fn announced_sizes_cost_nothing() {
-    let mut run = crate::byte_run::ByteRun::new(&v1::Image { size_bytes: 64 << 20, ..Default::default() }).unwrap();
+    let mut run =
+        crate::byte_run::ByteRun::new(&v1::Image { size_bytes: 64 << 20, ..Default::default() }, &spare()).unwrap();
     assert_eq!(run.capacity(), 0);
     run.append(0, b"x").unwrap();
     assert!(run.capacity() >= 64 << 20);
@@ -135,7 +146,7 @@ fn newer_events_are_ignored() {
 /// By reference pictures are facts, and no bytes are waited for.
 #[test]
 fn by_reference() {
-    let mut assembler = Assembler::new(false, true);
+    let mut assembler = Assembler::new(false, true, spare());
     let told = preview(0, 1, &small()).remove(0);
     let events = run(&mut assembler, vec![started(), told, opening(0, &large()), result(&[&large()])]).unwrap();
     let Event::Complete(made) = &events[2] else { panic!("{events:?}") };
@@ -146,11 +157,31 @@ fn by_reference() {
 /// A stream that begins behind the start leaves images whose opening it has not seen without bytes, and others whole.
 #[test]
 fn behind_the_start() {
-    let mut assembler = Assembler::new(true, false);
+    let mut assembler = Assembler::new(true, false, spare());
     let rest = chunks(0, 0, &large()).split_off(1);
     let events = [rest, complete(1, &small()), vec![result(&[&large(), &small()])]].concat();
     assert_eq!(run(&mut assembler, events).unwrap().len(), 1);
     let result = assembler.take_result().unwrap();
     assert_eq!(result.images[0].image.bytes(), None);
     assert_eq!(result.images[1].image.bytes(), Some(&small()));
+}
+
+/// The memory of a large image is taken for the next one, and given back when none comes.
+#[test]
+fn memory_is_used_again() {
+    let spare = spare();
+    let image = spare.lend(vec![7; 8 << 20]);
+    let place = image.as_ptr();
+    let part = image.slice(100..200);
+    drop(image);
+    assert!(!spare.is_stocked(), "somebody holds a part of it");
+    drop(part);
+    let next = spare.take(5 << 20);
+    assert_eq!((next.as_ptr(), next.len()), (place, 0));
+    drop(spare.lend(vec![7; 8 << 20]));
+    RUNTIME.with(|runtime| runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_secs(5)).await }));
+    assert!(!spare.is_stocked());
+    // Small ones are left to the allocator.
+    drop(spare.lend(vec![7; 1000]));
+    assert!(!spare.is_stocked());
 }

@@ -183,7 +183,7 @@ impl State {
             _ => self.wish(call.request::<GenerateRequest>().request_id),
         };
         let (most, end) = self.breaks.lock().unwrap().pop_front().unwrap_or((usize::MAX, vec![ok()]));
-        let events = self.events.iter().filter(|event| event.sequence > after).take(most).map(|told| message(told));
+        let events = self.events.iter().filter(|event| event.sequence > after).take(most).map(message);
         events.chain(end).collect()
     }
 

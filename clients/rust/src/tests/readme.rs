@@ -10,8 +10,8 @@ type Done = Result<(), Box<dyn std::error::Error>>;
 
 #[allow(dead_code, reason = "compiled, not run")]
 async fn the_model_object(client: Client) -> Done {
-    let painter =
-        client.image("openai/gpt-image-2").quality("high").with_params(json!({"openai": {"moderation": "low"}}));
+    let params = json!({"openai": {"moderation": "low"}});
+    let painter = client.image("openai/gpt-image-2").quality("high").with_params(params);
     let result = painter.generate("a harbour at dawn").count(2).seed(7).timeout(Duration::from_secs(300)).await?;
     for made in &result.images {
         made.image.save(format!("harbour-{}", made.index))?;

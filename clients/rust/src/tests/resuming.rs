@@ -112,7 +112,7 @@ async fn headers_are_enough() {
     let id = Say::Metadata("imagegen-generation-id", "gen_1".into());
     let server = super::server::Server::start(move |call| match call.method.as_str() {
         "StreamGenerate" => vec![id.clone(), Say::End],
-        _ => short_log().iter().map(|event| message(event)).chain(broken(Code::Ok)).collect(),
+        _ => short_log().iter().map(message).chain(broken(Code::Ok)).collect(),
     })
     .await;
     server.client().image("sandbox/scene").resumable(true).generate("a cat").await.unwrap();

@@ -41,6 +41,16 @@ async fn result_then_events() {
     assert!(stream.next().await.is_none());
 }
 
+/// Whoever looks at the result alone has the same.
+#[tokio::test]
+async fn result_alone() {
+    let log = Log::start(long_log(), []).await;
+    assert_eq!(stream(&log).await.into_result().await.unwrap().image().bytes(), Some(&large()));
+    let mut read = stream(&log).await;
+    let result = read.result().await.unwrap();
+    assert_eq!(read.into_result().await.unwrap(), result);
+}
+
 /// An error ends the stream once, and is the result each time; what came before it can be read.
 #[tokio::test]
 async fn errors_end_streams() {
@@ -113,8 +123,8 @@ async fn unread_streams_are_held_back() {
     const EACH: usize = 8 << 20;
     let image = picture(EACH, 3);
     let log = numbered([vec![started()], complete(0, &image), vec![result(&[&image])]].concat());
-    let long: Vec<Say> = log.iter().map(|event| message(event)).chain([ok()]).collect();
-    let short: Vec<Say> = short_log().iter().map(|event| message(event)).chain([ok()]).collect();
+    let long: Vec<Say> = log.iter().map(message).chain([ok()]).collect();
+    let short: Vec<Say> = short_log().iter().map(message).chain([ok()]).collect();
     let server = Server::start(move |call| {
         let long_one = call.request::<GenerateRequest>().model == "long";
         if long_one { long.clone() } else { short.clone() }

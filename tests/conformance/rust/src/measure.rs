@@ -24,7 +24,7 @@ pub async fn run(step: &Step, wanted: Measure) -> Result<Outcome, Failed> {
         };
         let model = helper::model(&client, step, &request);
         timed(calls, parallel, || async {
-            let result = helper::draw(model.stream(helper::prompt(&request)), &request).await?.result().await?;
+            let result = helper::draw(model.stream(helper::prompt(&request)), &request).await?.into_result().await?;
             Ok(result.images.iter().filter_map(|made| made.image.bytes()).map(|data| data.len() as u64).sum())
         })
         .await

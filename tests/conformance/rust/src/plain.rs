@@ -1,5 +1,6 @@
 //! Steps done with the generated stubs alone, over a channel with default settings.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use imagegen_client::v1::image_service_client::ImageServiceClient;
@@ -109,13 +110,14 @@ async fn watch(
     seen.generation_id = text(&initial, "imagegen-generation-id");
     seen.request_id = text(&initial, "imagegen-request-id");
     let mut run = None;
+    let mut finished = HashMap::new();
     let mut messages = 0;
     let ended = loop {
         if step.leave.is_some_and(|leave| messages >= leave.after_events) {
             break Ok(());
         }
         match stream.message().await {
-            Ok(Some(event)) => take(event, &mut run, seen),
+            Ok(Some(event)) => take(event, &mut run, &mut finished, seen),
             Ok(None) => break Ok(()),
             Err(status) => break Err(status),
         }
@@ -128,7 +130,10 @@ async fn watch(
 /// Chunks of one image in a row: which one, and their bytes so far.
 type Run = Option<(Picture, Sha256)>;
 
-fn take(event: ImageStreamEvent, run: &mut Run, seen: &mut Outcome) {
+/// By index, the bytes of images whose opening came.
+type Finished = HashMap<u32, Vec<u8>>;
+
+fn take(event: ImageStreamEvent, run: &mut Run, finished: &mut Finished, seen: &mut Outcome) {
     seen.last_sequence = seen.last_sequence.max(event.sequence);
     if let Some(Told::Chunk(chunk)) = &event.event {
         let same = |picture: &Picture| (picture.index, picture.preview_number) == (chunk.index, chunk.preview_number);
@@ -142,6 +147,9 @@ fn take(event: ImageStreamEvent, run: &mut Run, seen: &mut Outcome) {
         let (picture, digest) = run.get_or_insert_with(fresh);
         picture.size_bytes += chunk.data.len() as u32;
         digest.update(&chunk.data);
+        if let (0, Some(data)) = (chunk.preview_number, finished.get_mut(&chunk.index)) {
+            data.extend_from_slice(&chunk.data);
+        }
         return;
     }
     if matches!(event.event, Some(Told::Progress(_))) {
@@ -159,9 +167,20 @@ fn take(event: ImageStreamEvent, run: &mut Run, seen: &mut Outcome) {
             let made = GeneratedImage { image: preview.image, metadata: preview.metadata, ..Default::default() };
             push(seen, Kind::Preview(opening(preview.index, preview.number, made)));
         }
-        Some(Told::Complete(made)) => push(seen, Kind::Complete(opening(made.index, 0, made))),
+        Some(Told::Complete(made)) => {
+            finished.insert(made.index, Vec::new());
+            push(seen, Kind::Complete(opening(made.index, 0, made)));
+        }
         Some(Told::Failure(failure)) => push(seen, Kind::Failure(failure)),
         Some(Told::Result(result)) => {
+            seen.generation_id = result.generation_id.clone();
+            seen.request_id = result.request_id.clone();
+            for made in &result.images {
+                if let Some(data) = finished.get(&made.index).filter(|data| !data.is_empty()) {
+                    let (size_bytes, sha256) = (data.len() as u32, sha256(data));
+                    seen.pictures.push(Picture { size_bytes, sha256, ..opening(made.index, 0, made.clone()) });
+                }
+            }
             seen.result = Some(result);
             push(seen, Kind::Result(true));
         }
