@@ -48,12 +48,48 @@ func TestSaveKeepsPermissionsAndLinks(t *testing.T) {
 	}
 }
 
+// What replaces a private file is private from its first byte on.
+func TestSaveIsNeverMoreOpenThanTheFile(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "private.png")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := make([]byte, 16<<20)
+	saved := make(chan error, 1)
+	go func() {
+		_, err := imageFromProto(facts(large), large).Save(path)
+		saved <- err
+	}()
+	for {
+		select {
+		case err := <-saved:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+		for _, entry := range must(os.ReadDir(folder))(t) {
+			if info, err := entry.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+				t.Fatal(entry.Name(), info.Mode())
+			}
+		}
+	}
+}
+
 // A link whose file is not there yet goes on leading to it, too.
 func TestSaveThroughALinkToNothing(t *testing.T) {
 	folder := t.TempDir()
 	target, link := filepath.Join(folder, "target.png"), filepath.Join(folder, "link.png")
-	if err := os.Symlink("target.png", link); err != nil {
+	if err := os.MkdirAll(filepath.Join(folder, "a", "b"), 0o700); err != nil {
 		t.Fatal(err)
+	}
+	// "far" is a/b, so that far/.. is a, whatever its name looks like.
+	for name, leads := range map[string]string{"far": filepath.Join("a", "b"), "link.png": "far/../../target.png"} {
+		if err := os.Symlink(leads, filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	must(imageFromProto(facts(small), small).Save(link))(t)
 	if !bytes.Equal(must(os.ReadFile(target))(t), small) || must(os.Lstat(link))(t).Mode()&fs.ModeSymlink == 0 {

@@ -2,7 +2,6 @@ package imagegen
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,7 +71,13 @@ func special(path string) bool {
 
 func replace(path string, data []byte) (err error) {
 	path = followed(path)
-	unfinished, err := create(filepath.Dir(path))
+	permissions := fs.FileMode(0o666)
+	there, gone := os.Stat(path)
+	if gone == nil {
+		permissions = there.Mode().Perm()
+	}
+	folder, _ := filepath.Split(path)
+	unfinished, err := create(folder, permissions)
 	if err != nil {
 		return err
 	}
@@ -82,8 +87,8 @@ func replace(path string, data []byte) (err error) {
 		}
 	}()
 	_, err = unfinished.Write(data)
-	if info, gone := os.Stat(path); err == nil && gone == nil {
-		err = unfinished.Chmod(info.Mode().Perm())
+	if err == nil && gone == nil {
+		err = unfinished.Chmod(permissions) // what the umask took away
 	}
 	if closed := unfinished.Close(); err == nil {
 		err = closed
@@ -102,19 +107,19 @@ func followed(path string) string {
 			break
 		}
 		if !filepath.IsAbs(target) {
-			// filepath.Join would take a ".." out, which behind another link leads elsewhere.
-			target = filepath.Dir(path) + string(filepath.Separator) + target
+			folder, _ := filepath.Split(path)
+			target = folder + target // Join would take a ".." out, which behind another link leads elsewhere
 		}
 		path = target
 	}
 	return path
 }
 
-// create makes a file of a new name with the permissions that any new file has, unlike os.CreateTemp.
-func create(folder string) (*os.File, error) {
+// create makes a file of a new name with the permissions that a file of that kind has, unlike os.CreateTemp.
+func create(folder string, permissions fs.FileMode) (*os.File, error) {
 	for {
-		name := filepath.Join(folder, fmt.Sprintf(".imagegen-%s", newUUID()))
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		name := folder + ".imagegen-" + newUUID()
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, permissions)
 		if !errors.Is(err, fs.ErrExist) {
 			return file, err
 		}
