@@ -51,7 +51,10 @@ final class Connection {
     address = Address.resolve(given, System.getenv(Address.VARIABLE));
     this.timeout = timeout;
     this.delays = delays;
-    boolean clear = credentials == null || credentials instanceof InsecureChannelCredentials;
+    // With call credentials around it clear text is still clear text.
+    boolean clear =
+        credentials == null
+            || credentials.withoutBearerTokens() instanceof InsecureChannelCredentials;
     boolean loopback = Address.isLoopback(address);
     if (token != null && clear && !loopback) {
       throw new IllegalArgumentException(
@@ -60,7 +63,8 @@ final class Connection {
               + " is neither: use tls()");
     }
     var builder =
-        Grpc.newChannelBuilder(address, clear ? InsecureChannelCredentials.create() : credentials)
+        Grpc.newChannelBuilder(
+                address, credentials == null ? InsecureChannelCredentials.create() : credentials)
             .userAgent("imagegen-java/" + Version.current())
             .maxInboundMessageSize(Image.MAX_BYTES + HEADROOM_BYTES)
             // Only while a call runs: a stock server ends connections that ping for nothing.

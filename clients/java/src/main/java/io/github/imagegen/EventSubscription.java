@@ -62,11 +62,24 @@ final class EventSubscription implements Flow.Subscription {
     if (turns.getAndIncrement() == 0) {
       int missed = 1;
       do {
-        while (handOutOne()) {
+        while (tryHandOutOne()) {
           // As long as there are events and demand.
         }
         missed = turns.addAndGet(-missed);
       } while (missed != 0);
+    }
+  }
+
+  private boolean tryHandOutOne() {
+    try {
+      return handOutOne();
+    } catch (Throwable fault) {
+      // A subscriber that throws has cancelled. Thrown on, this would end in gRPC, which takes it
+      // for a broken call, or in whoever closes the client.
+      cancel();
+      var thread = Thread.currentThread();
+      thread.getUncaughtExceptionHandler().uncaughtException(thread, fault);
+      return false;
     }
   }
 

@@ -22,6 +22,8 @@ import java.util.concurrent.TimeUnit;
  */
 final class Generation {
   private static final Duration CANCEL_LIMIT = Duration.ofSeconds(10);
+  // A call that brought its result ends by itself, but for a server that forgets to.
+  private static final long END_MS = 1000;
   // Messages asked for ahead, so that a large image does not wait for its reader at each piece.
   private static final int WINDOW = 4;
 
@@ -92,12 +94,19 @@ final class Generation {
 
   /** The reader has room: more is asked for. */
   synchronized void pull() {
-    current.grant(0);
+    if (current != null) { // null = left before it began
+      current.grant(0);
+    }
   }
 
   /** Goes away. What nobody else can know of is stopped at the server, in the background. */
   void leave(String why) {
+    end(why);
     queue.leave(ImageGenException.cancelled(why).withIds(generationId(), requestId()));
+  }
+
+  /** Ends what may cost money. Comes before the reader is told, whose code may take its time. */
+  private void end(String why) {
     Reading call;
     boolean stop;
     synchronized (this) {
@@ -105,7 +114,6 @@ final class Generation {
         return;
       }
       left = true;
-      // A call that brought its result ends by itself.
       call = ended ? null : current;
       stop = lifetime.owned() && !ended && !lost;
       if (timer != null) {
@@ -178,6 +186,7 @@ final class Generation {
     private final StreamRequest asked;
     private final ClientCall<?, ImageStreamEvent> call;
     private final Runnable send;
+    private final CompletableFuture<Boolean> closed = new CompletableFuture<>();
     private Metadata headers;
     private int owed = WINDOW; // messages that may be asked for once the reader has room
 
@@ -236,6 +245,9 @@ final class Generation {
         synchronized (Generation.this) {
           ended = true;
         }
+        closed
+            .completeOnTimeout(false, END_MS, TimeUnit.MILLISECONDS)
+            .thenAccept(inTime -> cancelUnless(inTime));
         queue.finish(assembler.result());
         connection.untrack(Generation.this);
       }
@@ -244,8 +256,15 @@ final class Generation {
       }
     }
 
+    private void cancelUnless(boolean inTime) {
+      if (!inTime) {
+        call.cancel("the server did not end the call behind its result", null);
+      }
+    }
+
     @Override
     public void onClose(Status status, Metadata trailers) {
+      closed.complete(true);
       var error =
           status.isOk()
               ? ImageGenException.invalidResponse("the stream ended without a result")
@@ -259,7 +278,8 @@ final class Generation {
         ended = error.isFromServer() && !asked.isResume();
         name(error.generationId(), "");
         delay = ended || !isBreak(error, asked) ? Optional.empty() : backoff.next();
-        lost = delay.isEmpty() && error.isBrokenConnection();
+        // A caller whose context was cancelled has left, and does not come back.
+        lost = delay.isEmpty() && error.isBrokenConnection() && !context.isCancelled();
       }
       if (delay.isPresent()) {
         readOnAfter(delay.get());
@@ -315,8 +335,8 @@ final class Generation {
   }
 
   private void fail(ImageGenException error) {
+    end("the generation failed");
     queue.finish(error.withIds(generationId(), requestId()));
-    leave("the generation failed");
   }
 
   private synchronized void name(String generation, String wish) {

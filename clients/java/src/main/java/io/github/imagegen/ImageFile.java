@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -34,6 +35,8 @@ final class ImageFile {
           ".webp", "image/webp",
           ".gif", "image/gif");
 
+  private static final int MOST_LINKS = 40; // as Linux has it
+
   private ImageFile() {}
 
   /** The whole file; of one that is too large no more than shows that it is. */
@@ -60,19 +63,31 @@ final class ImageFile {
       }
     } else {
       // A link stays one: what it leads to is replaced.
-      replace(Files.exists(target) ? target.toRealPath() : target.toAbsolutePath(), content);
+      replace(followed(target), content);
     }
     return target;
+  }
+
+  /** Where links lead to, also if there is nothing yet. */
+  private static Path followed(Path target) throws IOException {
+    Path place = target.toAbsolutePath();
+    for (int links = 0; Files.isSymbolicLink(place); links++) {
+      if (links == MOST_LINKS) {
+        throw new FileSystemLoopException(target.toString());
+      }
+      place = place.resolveSibling(Files.readSymbolicLink(place));
+    }
+    return place;
   }
 
   private static void replace(Path target, ByteString content) throws IOException {
     Path unfinished = target.resolveSibling(".imagegen-" + UUID.randomUUID());
     try {
       try (OutputStream out = Files.newOutputStream(unfinished, StandardOpenOption.CREATE_NEW)) {
+        if (Files.exists(target)) {
+          keepPermissions(target, unfinished); // before there is anything to be read
+        }
         content.writeTo(out);
-      }
-      if (Files.exists(target)) {
-        keepPermissions(target, unfinished);
       }
       Files.move(
           unfinished, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

@@ -347,7 +347,7 @@ public final class ImageGenClient implements AutoCloseable {
      * @return this
      */
     public Builder tls(ChannelCredentials value) {
-      credentials = value;
+      credentials = Objects.requireNonNull(value, "credentials"); // null is no wish for clear text
       return this;
     }
 

@@ -155,6 +155,8 @@ public final class ImageStream
     readOn();
     try {
       return Rpc.await(Rpc.relay(queue.outcome()));
+    } catch (ImageGenException error) {
+      throw error.withIds(generationId(), requestId()); // an interrupt knows of none
     } finally {
       if (Thread.currentThread().isInterrupted()) {
         generation.leave("the thread that waited was interrupted");
@@ -205,7 +207,9 @@ public final class ImageStream
 
   /**
    * Hands the events to {@code subscriber} as it asks for them, on threads of gRPC; cancelling the
-   * subscription leaves the stream. One subscriber is taken; what it reads is not iterated.
+   * subscription leaves the stream, and so does a subscriber that throws: what it threw goes to the
+   * thread's handler of uncaught exceptions. One subscriber is taken; what it reads is not
+   * iterated.
    *
    * @param subscriber is told {@code onError} with an {@link ImageGenException} if the generation
    *     fails or is stopped, and an {@link IllegalStateException} if it is not the first

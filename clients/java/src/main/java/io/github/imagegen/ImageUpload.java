@@ -34,11 +34,15 @@ final class ImageUpload {
     if (!image.hasBytes()) {
       throw new IllegalArgumentException("an image without bytes cannot be uploaded: " + image);
     }
-    return Rpc.chain(
-        steps -> {
-          var upload = new ImageUpload(steps, connection, image, limit);
-          return upload.ask().thenCompose(upload::goOn).thenApply(upload::reference);
-        });
+    CompletableFuture<Image> whole =
+        Rpc.chain(
+            steps -> {
+              var upload = new ImageUpload(steps, connection, image, limit);
+              return upload.ask().thenCompose(upload::goOn).thenApply(upload::reference);
+            });
+    connection.track(whole); // also the waits between its calls end with the client
+    whole.whenComplete((reference, error) -> connection.untrack(whole));
+    return whole;
   }
 
   private CompletableFuture<UploadImageResponse> ask() {

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.imagegen.v1.CancelRequest;
 import io.github.imagegen.v1.ImageServiceGrpc;
+import io.grpc.CallCredentials;
+import io.grpc.CompositeChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.Metadata;
 import java.net.InetSocketAddress;
@@ -16,6 +18,7 @@ import java.net.ProxySelector;
 import java.net.SocketAddress;
 import java.net.URI;
 import java.util.List;
+import java.util.concurrent.Executor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +30,15 @@ class ConnectionTest {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
   private static final Metadata.Key<String> USER_AGENT =
       Metadata.Key.of("user-agent", Metadata.ASCII_STRING_MARSHALLER);
+
+  private static final CallCredentials NOTHING =
+      new CallCredentials() {
+        @Override
+        public void applyRequestMetadata(
+            RequestInfo request, Executor executor, MetadataApplier applier) {
+          applier.apply(new Metadata());
+        }
+      };
 
   /** A URL, and a host without a port, are refused before anything is sent. */
   @ParameterizedTest
@@ -93,6 +105,9 @@ class ConnectionTest {
     assertFalse(error.getMessage().contains("secret"));
     far.tls(InsecureChannelCredentials.create());
     assertThrows(IllegalArgumentException.class, far::build);
+    far.tls(CompositeChannelCredentials.create(InsecureChannelCredentials.create(), NOTHING));
+    assertThrows(IllegalArgumentException.class, far::build);
+    assertThrows(NullPointerException.class, () -> far.tls(null));
     far.tls().build().close();
     assertThrows(IllegalArgumentException.class, () -> far.token("two\nlines"));
   }

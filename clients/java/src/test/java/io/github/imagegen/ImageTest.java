@@ -45,6 +45,19 @@ class ImageTest {
     assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
   }
 
+  /** A link to a file that is yet to be stays a link too. */
+  @Test
+  void saveThroughALinkToNothing() throws IOException {
+    Path file = folder.resolve("sub").resolve("new.png");
+    Files.createDirectory(file.getParent());
+    Path link = Files.createSymbolicLink(folder.resolve("link.png"), Path.of("sub", "new.png"));
+    assertEquals(link, png().save(link));
+    assertTrue(Files.isSymbolicLink(link));
+    assertArrayEquals(DATA, Files.readAllBytes(file));
+    Path circle = Files.createSymbolicLink(folder.resolve("circle.png"), Path.of("circle.png"));
+    assertThrows(IOException.class, () -> png().save(circle));
+  }
+
   /** What cannot be written leaves nothing behind. */
   @Test
   void saveWholeOrNotAtAll() throws IOException {

@@ -3,6 +3,7 @@ package io.github.imagegen;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,6 +18,7 @@ import io.github.imagegen.v1.UploadImageResponse;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -208,5 +210,24 @@ class TransferTest {
     assertThrows(ImageGenException.class, () -> client.upload(image));
     var elsewhere = Image.fromId("i");
     assertThrows(IllegalArgumentException.class, () -> client.upload(elsewhere));
+  }
+
+  /** Closing the client ends an upload at once, also between two tries. */
+  @Test
+  void closingTheClientEndsAnUpload() throws Exception {
+    server.upload =
+        (request, nth, out) -> {
+          throw FakeServer.breaks();
+        };
+    var patient = server.builder().delays(List.of(60_000)).build();
+    var upload = patient.uploadAsync(Image.fromBytes(DATA));
+    server.next(UploadImageRequest.class);
+    for (int i = 0; i < 20; i++) {
+      patient.cancel("gen_1"); // by now the upload has heard of the break
+    }
+    patient.close();
+    var error = assertThrows(ExecutionException.class, () -> upload.get(5, TimeUnit.SECONDS));
+    var cancelled = assertInstanceOf(ImageGenException.class, error.getCause());
+    assertEquals(ErrorReason.ERROR_REASON_CANCELLED, cancelled.reason());
   }
 }
