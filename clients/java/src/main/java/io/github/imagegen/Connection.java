@@ -73,7 +73,10 @@ final class Connection {
             .keepAliveWithoutCalls(false)
             .disableServiceConfigLookUp()
             .defaultServiceConfig(ServiceConfig.ofFreeMethods())
-            .enableRetry();
+            .enableRetry()
+            // What is larger than these would not be tried again.
+            .perRpcBufferLimit(Long.MAX_VALUE)
+            .retryBufferSize(Long.MAX_VALUE);
     if (loopback) {
       // A proxy is no way to one's own machine, and must not see a token sent in clear text.
       builder.proxyDetector(target -> null);
@@ -160,7 +163,9 @@ final class Connection {
       interrupted = true;
     }
     calls.forEach(
-        call -> call.completeExceptionally(ImageGenException.cancelled("the client was closed")));
+        call ->
+            call.completeExceptionally(
+                ImageGenException.cancelled("the client was closed").free()));
     managed.shutdown();
     try {
       managed.awaitTermination(interrupted ? 0 : GOODBYE_MS, TimeUnit.MILLISECONDS);

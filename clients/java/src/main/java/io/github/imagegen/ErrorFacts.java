@@ -138,6 +138,21 @@ record ErrorFacts(
         fromServer);
   }
 
+  ErrorFacts withBilled(Billed told) {
+    return new ErrorFacts(
+        message,
+        reason,
+        code,
+        told,
+        retryDelay,
+        request,
+        failure,
+        info,
+        generationId,
+        requestId,
+        fromServer);
+  }
+
   /** What the status says, and what the transport knows of it: "io exception" says nothing. */
   private static String message(Status status) {
     String told = status.getDescription() == null ? "" : status.getDescription();

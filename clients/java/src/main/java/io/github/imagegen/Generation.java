@@ -39,6 +39,7 @@ final class Generation {
   private String requestId;
   private boolean known; // the server has it: it is resumed, not asked for again
   private boolean ended; // the server told the end, so there is nothing to stop
+  private boolean broke; // a call before the one at hand; what that one began nobody told
   private boolean lost; // broken for good; who knows its name may come back to it
   private boolean left;
   private Reading current;
@@ -265,20 +266,23 @@ final class Generation {
     @Override
     public void onClose(Status status, Metadata trailers) {
       closed.complete(true);
-      var error =
+      var told =
           status.isOk()
               ? ImageGenException.invalidResponse("the stream ended without a result")
               : ErrorFacts.read(status, trailers, headers, false);
+      ImageGenException error;
       Optional<Duration> delay;
       synchronized (Generation.this) {
         if (left || ended || current != this) {
           return;
         }
-        // What a Resume is refused for says nothing of the generation.
-        ended = error.isFromServer() && !asked.isResume();
+        error = broke ? told.afterABreak() : told;
+        // What a Resume or a repeated wish is refused for says nothing of the generation.
+        ended = error.isFromServer() && !asked.isResume() && !broke;
         name(error.generationId(), "");
         delay = ended || !isBreak(error, asked) ? Optional.empty() : backoff.next();
         // A caller whose context was cancelled has left, and does not come back.
+        broke |= delay.isPresent();
         lost = delay.isEmpty() && error.isBrokenConnection() && !context.isCancelled();
       }
       if (delay.isPresent()) {

@@ -39,10 +39,12 @@ public sealed class Image permits GeneratedImage {
     this.url = url;
   }
 
-  /** An image handed out by the server; {@code data} null = its bytes did not come. */
+  /**
+   * An image handed out by the server; {@code data} null = its bytes did not come. Bytes among the
+   * facts have no place there, and nobody has checked them.
+   */
   static Image received(io.github.imagegen.v1.Image told, ByteString data) {
-    ByteString inline = told.getData().isEmpty() ? null : told.getData();
-    return new Image(told.toBuilder().clearData().build(), data == null ? inline : data, "");
+    return new Image(told.toBuilder().clearData().build(), data, "");
   }
 
   /**

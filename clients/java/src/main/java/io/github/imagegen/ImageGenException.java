@@ -55,6 +55,18 @@ public final class ImageGenException extends RuntimeException {
     return new ImageGenException(facts.withIds(generationId, requestId), getCause());
   }
 
+  /** The same error, of a method that never costs anything. */
+  ImageGenException free() {
+    return new ImageGenException(facts.withBilled(Billed.BILLED_NO), getCause());
+  }
+
+  /** The same error, where a call before this one may have spent what the server does not tell. */
+  ImageGenException afterABreak() {
+    return isFromServer()
+        ? this
+        : new ImageGenException(facts.withBilled(Billed.BILLED_UNKNOWN), getCause());
+  }
+
   /** Whether the imagegen server itself said why, not a proxy, the transport or this client. */
   boolean isFromServer() {
     return facts.fromServer();

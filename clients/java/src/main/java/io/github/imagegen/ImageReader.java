@@ -130,7 +130,7 @@ final class ImageReader {
       try {
         take(piece);
       } catch (ImageGenException damaged) {
-        read.completeExceptionally(damaged);
+        read.completeExceptionally(damaged.free());
         return;
       }
       call.request(1);
@@ -151,7 +151,7 @@ final class ImageReader {
         goneOn = true;
         readOn();
       } catch (RuntimeException error) {
-        read.completeExceptionally(error);
+        read.completeExceptionally(Rpc.free(error));
       }
     }
   }

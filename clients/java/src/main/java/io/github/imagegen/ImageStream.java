@@ -102,10 +102,7 @@ public final class ImageStream
         return true;
       }
     } catch (InterruptedException interrupted) {
-      generation.leave("the thread that waited was interrupted");
-      Thread.currentThread().interrupt();
-      throw ImageGenException.cancelled("the thread that waited was interrupted")
-          .withIds(generationId(), requestId());
+      throw interrupted();
     } catch (ExecutionException impossible) {
       throw new AssertionError(impossible);
     } finally {
@@ -116,6 +113,13 @@ public final class ImageStream
       throw error.here();
     }
     return false;
+  }
+
+  private ImageGenException interrupted() {
+    generation.leave("the thread that waited was interrupted");
+    Thread.currentThread().interrupt();
+    return ImageGenException.cancelled("the thread that waited was interrupted")
+        .withIds(generationId(), requestId());
   }
 
   /**
@@ -154,13 +158,12 @@ public final class ImageStream
   public ImageResult result() {
     readOn();
     try {
-      return Rpc.await(Rpc.relay(queue.outcome()));
-    } catch (ImageGenException error) {
-      throw error.withIds(generationId(), requestId()); // an interrupt knows of none
+      return queue.outcome().get();
+    } catch (InterruptedException interrupted) {
+      throw interrupted();
+    } catch (ExecutionException failed) {
+      throw Rpc.thrownHere(failed.getCause());
     } finally {
-      if (Thread.currentThread().isInterrupted()) {
-        generation.leave("the thread that waited was interrupted");
-      }
       Reference.reachabilityFence(this);
     }
   }

@@ -82,8 +82,15 @@ final class Rpc {
     var steps = new Chain();
     var whole = new CompletableFuture<T>();
     whole.whenComplete((value, error) -> steps.stop());
-    begin.apply(steps).whenComplete((value, error) -> settle(whole, value, error));
+    begin.apply(steps).whenComplete((value, error) -> settle(whole, value, free(error)));
     return whole;
+  }
+
+  /** What something free failed with, also where this client itself found the fault. */
+  static Throwable free(Throwable error) {
+    return unwrapped(error) instanceof ImageGenException failure && failure.getCause() == null
+        ? failure.free()
+        : error;
   }
 
   private static <T> void settle(CompletableFuture<T> future, T value, Throwable error) {
@@ -156,7 +163,7 @@ final class Rpc {
   }
 
   /**
-   * Waits for a future of this client. An interrupt cancels it, and is kept for the caller to see.
+   * Waits for something that is free. An interrupt cancels it, and is kept for the caller to see.
    */
   static <T> T await(CompletableFuture<T> future) {
     try {
@@ -164,9 +171,9 @@ final class Rpc {
     } catch (InterruptedException interrupted) {
       future.cancel(false);
       Thread.currentThread().interrupt();
-      throw ImageGenException.cancelled("the thread that waited was interrupted");
+      throw ImageGenException.cancelled("the thread that waited was interrupted").free();
     } catch (CancellationException cancelled) {
-      throw ImageGenException.cancelled("the call was stopped on this side");
+      throw ImageGenException.cancelled("the call was stopped on this side").free();
     } catch (ExecutionException failed) {
       throw thrownHere(failed.getCause());
     }
@@ -179,7 +186,7 @@ final class Rpc {
         : error;
   }
 
-  private static RuntimeException thrownHere(Throwable error) {
+  static RuntimeException thrownHere(Throwable error) {
     if (error instanceof ImageGenException failure) {
       return failure.here();
     } else if (error instanceof Error fault) {
@@ -213,7 +220,7 @@ final class Rpc {
         answer.completeExceptionally(ErrorFacts.read(status, trailers, headers, true));
       } else if (message == null) {
         answer.completeExceptionally(
-            ImageGenException.invalidResponse("the server gave no answer"));
+            ImageGenException.invalidResponse("the server gave no answer").free());
       } else {
         answer.complete(message);
       }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import com.google.protobuf.ByteString;
 import io.github.imagegen.v1.ErrorReason;
 import io.github.imagegen.v1.ImageStreamEvent;
 import io.grpc.Status;
@@ -50,6 +51,20 @@ class AssemblerTest {
     assertArrayEquals(TWO, preview.image().bytes().toByteArray());
     assertArrayEquals(ONE, assembler.result().image().bytes().toByteArray());
     assertEquals(7, assembler.result().image().seed().orElseThrow());
+  }
+
+  /** Bytes that stand where none belong were checked by nobody, and are not handed out. */
+  @Test
+  void bytesAmongTheFactsAreNotTaken() {
+    var made = Events.made(0, ONE).toBuilder();
+    made.getImageBuilder().setData(ByteString.copyFrom(TWO));
+    var told = ImageStreamEvent.newBuilder();
+    var result = io.github.imagegen.v1.ImageResult.newBuilder().addImages(made);
+    var assembler = new Assembler(false, true);
+    var events =
+        feed(assembler, Events.log(told.setComplete(made).build(), told.setResult(result).build()));
+    assertFalse(((ImageEvent.Complete) events.get(0)).image().hasBytes());
+    assertFalse(assembler.result().image().hasBytes());
   }
 
   /** However an image is cut into chunks, it arrives as it was. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.imagegen.v1.Billed;
 import io.github.imagegen.v1.CancelRequest;
 import io.github.imagegen.v1.DeliveryMode;
 import io.github.imagegen.v1.ErrorReason;
@@ -199,6 +200,35 @@ class ResumingTest {
       server.next(ResumeRequest.class);
     }
     assertTrue(server.asked.isEmpty());
+  }
+
+  /** What a wish that is sent again is refused for says nothing of what the first one began. */
+  @Test
+  void aRefusedRepetitionIsStopped() throws InterruptedException {
+    server.draw =
+        (request, nth, out) -> {
+          throw nth == 1
+              ? FakeServer.breaks()
+              : FakeServer.says(Status.Code.RESOURCE_EXHAUSTED, "SERVER_BUSY");
+        };
+    assertThrows(ImageGenException.class, () -> model.generate("x", RESUMABLE));
+    String name = server.next(GenerateRequest.class).getRequestId();
+    server.next(GenerateRequest.class);
+    assertEquals(name, server.next(CancelRequest.class).getRequestId());
+  }
+
+  /** That a server is gone by now does not mean that it has spent nothing. */
+  @Test
+  void aServerThatIsGoneMayHaveSpent() {
+    server.draw =
+        (request, nth, out) -> {
+          out.onNext(LOG.get(0));
+          server.close();
+        };
+    var error = assertThrows(ImageGenException.class, () -> model.generate("x", RESUMABLE));
+    assertEquals(ErrorReason.ERROR_REASON_NETWORK_ERROR, error.reason());
+    assertTrue(error.getMessage().contains("refused"), error.getMessage());
+    assertEquals(Billed.BILLED_UNKNOWN, error.billed());
   }
 
   /** Nobody resumes, or buys again, who did not ask for it; the error has the ids to do so. */

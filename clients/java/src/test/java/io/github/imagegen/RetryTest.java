@@ -3,6 +3,7 @@ package io.github.imagegen;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.github.imagegen.v1.ExplainResponse;
 import io.github.imagegen.v1.GetModelResponse;
 import io.github.imagegen.v1.Model;
 import io.grpc.Status;
@@ -41,6 +42,24 @@ class RetryTest {
             FakeServer.answer(out, GetModelResponse.newBuilder().setModel(model).build());
           };
       assertEquals("p/m", client.model("m").getName());
+      assertEquals(2, server.asked.size());
+    }
+  }
+
+  /** So it is for what is free and large. */
+  @Test
+  void largeFreeRequestIsTriedAgain() {
+    try (var server = new FakeServer();
+        var client = server.client()) {
+      server.explain =
+          (request, nth, out) -> {
+            if (nth == 1) {
+              throw Status.UNAVAILABLE.asRuntimeException();
+            }
+            FakeServer.answer(out, ExplainResponse.getDefaultInstance());
+          };
+      var edit = ImageEdit.of("more", Image.fromBytes(Events.picture(3_000_000, 1)));
+      client.image("p/m").explain(edit, CallSettings.none());
       assertEquals(2, server.asked.size());
     }
   }

@@ -108,6 +108,7 @@ class TransferTest {
     var told = GeneratedImage.of(Events.made(0, DATA), null);
     var error = assertThrows(ImageGenException.class, () -> client.read(told));
     assertEquals(ErrorReason.ERROR_REASON_INVALID_RESPONSE, error.reason());
+    assertEquals(Billed.BILLED_NO, error.billed());
   }
 
   /** A stream that ends well before the image does, or says nothing, gives no image. */
@@ -118,6 +119,7 @@ class TransferTest {
           (request, nth, out) -> FakeServer.send(out, pieces(DATA, 0, 3).subList(0, most));
       var error = assertThrows(ImageGenException.class, () -> client.read(Image.fromId("i")));
       assertEquals(ErrorReason.ERROR_REASON_INVALID_RESPONSE, error.reason());
+      assertEquals(Billed.BILLED_NO, error.billed());
     }
   }
 
@@ -129,6 +131,16 @@ class TransferTest {
     server.next(ReadImageRequest.class);
     read.cancel(false);
     assertTrue(server.callCancelled.await(10, TimeUnit.SECONDS));
+  }
+
+  /** Who is interrupted while it waits for what is free has paid nothing. */
+  @Test
+  void interruptedRead() {
+    server.read = (request, nth, out) -> out.onNext(pieces(DATA, 0, 1).get(0));
+    Thread.currentThread().interrupt();
+    var error = assertThrows(ImageGenException.class, () -> client.read(Image.fromId("i")));
+    assertTrue(Thread.interrupted());
+    assertEquals(Billed.BILLED_NO, error.billed());
   }
 
   /** A URL is for the server to fetch. */
@@ -200,6 +212,7 @@ class TransferTest {
     var image = Image.fromBytes(DATA);
     var error = assertThrows(ImageGenException.class, () -> client.upload(image));
     assertEquals(ErrorReason.ERROR_REASON_INVALID_RESPONSE, error.reason());
+    assertEquals(Billed.BILLED_NO, error.billed());
     server.upload =
         (request, nth, out) ->
             FakeServer.answer(
@@ -229,5 +242,6 @@ class TransferTest {
     var error = assertThrows(ExecutionException.class, () -> upload.get(5, TimeUnit.SECONDS));
     var cancelled = assertInstanceOf(ImageGenException.class, error.getCause());
     assertEquals(ErrorReason.ERROR_REASON_CANCELLED, cancelled.reason());
+    assertEquals(Billed.BILLED_NO, cancelled.billed());
   }
 }
