@@ -38,6 +38,6 @@ export class ModelList implements AsyncIterable<Model> {
 /** One model, or the first candidate of an alias. */
 export async function getModel(connection: Connection, name: string, limits: Limits): Promise<Model> {
   const { model } = await connection.ask((options) => connection.models.getModel({ model: name }, options), limits);
-  if (model === undefined) throw invalidResponse(`the server answered without the model ${name}`);
+  if (model === undefined) throw invalidResponse(`the server answered without the model ${name}`, { free: true });
   return model;
 }

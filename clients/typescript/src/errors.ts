@@ -110,12 +110,15 @@ export class NeverConnected extends Error {
   override readonly name = "NeverConnected";
 }
 
-/** The server's answer does not keep what the API promises; what became of the money is not known. */
-export function invalidResponse(message: string): ImageGenError {
+/**
+ * The server's answer does not keep what the API promises. What became of the money is not known, unless it answers a
+ * method that is `free`.
+ */
+export function invalidResponse(message: string, { free = false } = {}): ImageGenError {
   return new ImageGenError(message, {
     code: Code.Internal,
     reason: "ERROR_REASON_INVALID_RESPONSE",
-    billed: "unknown",
+    billed: free ? "no" : "unknown",
   });
 }
 

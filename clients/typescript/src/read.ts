@@ -21,7 +21,9 @@ export async function readImage<I extends Image>(connection: Connection, image: 
   }
   const read = reading.image();
   if (image.sha256 !== undefined && image.sha256 !== read.sha256) {
-    throw invalidResponse(`the server handed out other bytes for image ${image.imageId} than it had told of`);
+    throw invalidResponse(`the server handed out other bytes for image ${image.imageId} than it had told of`, {
+      free: true,
+    });
   }
   const { mediaType, width, height, sizeBytes, sha256, expireTime, data } = read;
   return image.with({ mediaType, width, height, sizeBytes, sha256, expireTime, data });
@@ -67,16 +69,17 @@ class Reading {
 
   /** The whole image. */
   image() {
-    if (this.#run === undefined) throw invalidResponse(`the server sent nothing of image ${this.#imageId}`);
+    if (this.#run === undefined)
+      throw invalidResponse(`the server sent nothing of image ${this.#imageId}`, { free: true });
     return factsOf(this.#facts, this.#run.join());
   }
 
   #take(piece: ReadImageResponse): void {
     if (this.#run === undefined) {
       this.#facts = piece.image;
-      this.#run = new ByteRun(piece.image);
+      this.#run = new ByteRun(piece.image, { free: true });
     } else if (piece.image !== undefined && piece.image.sha256 !== this.#facts?.sha256) {
-      throw invalidResponse(`image ${this.#imageId} changed while it was read`);
+      throw invalidResponse(`image ${this.#imageId} changed while it was read`, { free: true });
     }
     if (piece.data.length > 0) this.#run.append(piece.offset, piece.data);
   }

@@ -1,9 +1,10 @@
-import type {
-  ClientHttp2Session,
-  ClientHttp2Stream,
-  Http2Session,
-  IncomingHttpHeaders,
-  OutgoingHttpHeaders,
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
 } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -46,6 +47,11 @@ export class Session {
     // These listeners are the first, so that those of connect see what they leave behind.
     stream.on("response", tidy);
     stream.on("trailers", tidy);
+    stream.once("error", (error) => {
+      // connect takes Node's own error for a fault of the server.
+      if (error instanceof ConnectError || stream.rstCode !== constants.NGHTTP2_REFUSED_STREAM) return;
+      stream.emit("error", new ConnectError("the server did not take the call", Code.Unavailable));
+    });
     if (session !== undefined) {
       this.#use(session);
       stream.once("close", () => {
@@ -103,6 +109,8 @@ export class Session {
     if (this.#open.has(session)) return;
     this.#open.add(session);
     session.once("close", () => this.#open.delete(session));
+    // connect gives a session up before its last error has come, and an error that nobody hears ends the program.
+    session.on("error", () => {});
     (session as ClientHttp2Session).setLocalWindowSize(windowBytes);
   }
 }

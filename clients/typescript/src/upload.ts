@@ -17,7 +17,7 @@ export async function uploadImage<I extends Image>(connection: Connection, image
   const upload = new Upload(connection, bytes, digest.hex(), limits.signal, connection.deadline(limits));
   const { mediaType, width, height, sizeBytes, sha256, imageId, expireTime } = factsOf((await upload.run()).image);
   if (sha256 !== upload.sha256 || imageId === undefined) {
-    throw invalidResponse("the server told of another image than the one that was uploaded");
+    throw invalidResponse("the server told of another image than the one that was uploaded", { free: true });
   }
   return image.with({
     mediaType,
@@ -59,10 +59,12 @@ class Upload {
     let answer = await this.#send(0, 0);
     while (answer.image === undefined) {
       const offset = answer.committedBytes;
-      if (offset >= this.#bytes.length) throw invalidResponse("the server has the whole upload and tells of no image");
+      if (offset >= this.#bytes.length)
+        throw invalidResponse("the server has the whole upload and tells of no image", { free: true });
       answer = await this.#send(offset, pieceBytes);
       if (answer.committedBytes > offset) this.#backoff.renew();
-      else if (answer.image === undefined) await this.#wait(invalidResponse("the server takes no more of the upload"));
+      else if (answer.image === undefined)
+        await this.#wait(invalidResponse("the server takes no more of the upload", { free: true }));
     }
     return answer;
   }

@@ -57,3 +57,31 @@ test("close ends also where the server said goodbye and then the line went dead"
     return;
   }
 });
+
+test("calls that begin while the server says goodbye to an idle connection do no harm", async () => {
+  await using server = await FakeServer.start();
+  server.models.getModel = () => ({ model: { name: "m" } });
+  await using client = server.connect();
+  for (let round = 0; round < 2; round++) {
+    await client.model("m");
+    for (const session of server.sessions) session.goaway(0);
+    const calls: Promise<unknown>[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      await new Promise((later) => setImmediate(later));
+      calls.push(client.model("m"));
+    }
+    await Promise.all(calls);
+  }
+});
+
+test("close does no harm while the server says goodbye to the connection", async () => {
+  await using server = await FakeServer.start();
+  server.models.getModel = () => ({ model: { name: "m" } });
+  for (let turns = 0; turns < 25; turns++) {
+    const client = server.connect();
+    await client.model("m");
+    for (const session of server.sessions) session.goaway(0);
+    for (let turn = 0; turn < turns; turn++) await new Promise((later) => setImmediate(later));
+    await client.close();
+  }
+});

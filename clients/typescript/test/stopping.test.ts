@@ -222,9 +222,10 @@ test("a server that refuses the same request again does not tell of the first on
   let sent = 0;
   server.stream = async function* refuseAgain() {
     sent += 1;
-    if (sent === 1) throw new ConnectError("broke", Code.Unavailable);
-    throw worded(Code.ResourceExhausted, "CALLER_LIMIT_EXCEEDED");
     yield* [];
+    throw sent === 1
+      ? new ConnectError("broke", Code.Unavailable)
+      : worded(Code.ResourceExhausted, "CALLER_LIMIT_EXCEEDED");
   };
   const stream = client.stream(model, "a cat", owned);
   assert.equal((await failureOf(stream.result())).reason, "ERROR_REASON_CALLER_LIMIT_EXCEEDED");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Image } from "@imagegen/client";
+import { Image, type ImageGenError } from "@imagegen/client";
 import type { UploadImageRequest } from "@imagegen/client/v1/image_service_pb.js";
 import { facts, opening, picture, result, sha256, started } from "./support/events.js";
 import { FakeServer, play, worded } from "./support/server.js";
@@ -75,15 +75,22 @@ test("bytes that are not the ones that were told of are INVALID_RESPONSE; withou
     server.images.readImage = async function* read() {
       yield* pieces;
     };
-    assert.equal((await failureOf(client.read(Image.fromId("img")))).reason, "ERROR_REASON_INVALID_RESPONSE");
+    assert.deepEqual(reasonAndBilled(await failureOf(client.read(Image.fromId("img")))), [
+      "ERROR_REASON_INVALID_RESPONSE",
+      "no",
+    ]);
   }
   server.images.readImage = async function* read() {
     yield { image: facts(data), data };
   };
   const other = new Image({ imageId: "img", sha256: sha256(picture(3)) });
-  assert.equal((await failureOf(client.read(other))).reason, "ERROR_REASON_INVALID_RESPONSE");
+  assert.deepEqual(reasonAndBilled(await failureOf(client.read(other))), ["ERROR_REASON_INVALID_RESPONSE", "no"]);
   await assert.rejects(client.read(Image.fromUrl("https://example.com/a.png")), TypeError);
 });
+
+function reasonAndBilled({ reason, billed }: ImageGenError): unknown[] {
+  return [reason, billed];
+}
 
 /** A server that keeps what is uploaded. `script` may do something else with a piece. */
 async function uploading(script?: (request: UploadImageRequest, call: number) => void): Promise<FakeServer> {
@@ -144,7 +151,10 @@ test("upload ends with the eighth break in a row, with what the server words at 
   assert.equal((await failureOf(other.upload(Image.fromBytes(data)))).reason, "ERROR_REASON_INVALID_REQUEST");
   for (const answer of [{ image: facts(picture(5)) }, { committedBytes: data.length }, { committedBytes: 0 }]) {
     server.images.uploadImage = () => answer;
-    assert.equal((await failureOf(other.upload(Image.fromBytes(data)))).reason, "ERROR_REASON_INVALID_RESPONSE");
+    assert.deepEqual(reasonAndBilled(await failureOf(other.upload(Image.fromBytes(data)))), [
+      "ERROR_REASON_INVALID_RESPONSE",
+      "no",
+    ]);
   }
   await assert.rejects(other.upload(Image.fromId("img")), TypeError);
 });

@@ -1,6 +1,6 @@
 // An imagegen server whose answers are set by the test: connect over HTTP/2 on a free port.
 
-import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
+import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
@@ -37,6 +37,7 @@ export class FakeServer implements AsyncDisposable {
   readonly calls: Call[] = [];
   readonly sockets = new Set<Socket>();
   readonly streams = new Set<ServerHttp2Stream>();
+  readonly sessions = new Set<ServerHttp2Session>();
   accepted = 0;
   address = "";
   readonly #server: Http2Server;
@@ -50,6 +51,10 @@ export class FakeServer implements AsyncDisposable {
       this.accepted += 1;
       this.sockets.add(socket);
       socket.on("close", () => this.sockets.delete(socket));
+    });
+    this.#server.on("session", (session) => {
+      this.sessions.add(session);
+      session.on("close", () => this.sessions.delete(session));
     });
     this.#server.on("stream", (stream) => {
       this.streams.add(stream);
