@@ -26,14 +26,15 @@ _FINISHED: Final = 0
 class ByteRun:
     """Bytes of one image that arrive in order, in pieces of any length, and are checked at the end."""
 
-    def __init__(self, facts: image_pb2.Image) -> None:
-        """Expect the image that `facts` tells of.
+    def __init__(self, facts: image_pb2.Image, *, free: bool = False) -> None:
+        """Expect the image that `facts` tells of; `free`: out of a call that never costs anything.
 
         Raises:
             ImageGenError: INVALID_RESPONSE, the image is larger than the API allows, or has no size.
         """
         if not 0 < facts.size_bytes <= MAX_IMAGE_BYTES:
-            raise invalid_response(f"the server told of an image of {facts.size_bytes} bytes")
+            raise invalid_response(f"the server told of an image of {facts.size_bytes} bytes", free=free)
+        self._free = free
         self._facts = facts
         self._pieces: list[bytes] = []
         self._digest = hashlib.sha256()
@@ -52,9 +53,9 @@ class ByteRun:
             ImageGenError: INVALID_RESPONSE, it does not follow the piece before, or is more than the image has.
         """
         if offset != self.received:
-            raise invalid_response(f"a piece of the image starts at byte {offset} where byte {self.received} was due")
+            raise self._wrong(f"a piece of the image starts at byte {offset} where byte {self.received} was due")
         if self.received + len(data) > self._facts.size_bytes:
-            raise invalid_response(f"the image is longer than the {self._facts.size_bytes} bytes that the server told")
+            raise self._wrong(f"the image is longer than the {self._facts.size_bytes} bytes that the server told")
         self._pieces.append(data)
         self._digest.update(data)
         self.received += len(data)
@@ -66,10 +67,13 @@ class ByteRun:
             ImageGenError: INVALID_RESPONSE, bytes are missing or are not those that the server told of.
         """
         if not self.whole:
-            raise invalid_response(f"the image ended after {self.received} of {self._facts.size_bytes} bytes")
+            raise self._wrong(f"the image ended after {self.received} of {self._facts.size_bytes} bytes")
         if self._facts.sha256 and self._digest.hexdigest() != self._facts.sha256:
-            raise invalid_response("the bytes of the image do not have the SHA-256 that the server told")
+            raise self._wrong("the bytes of the image do not have the SHA-256 that the server told")
         return b"".join(self._pieces)
+
+    def _wrong(self, message: str) -> ImageGenError:
+        return invalid_response(message, free=self._free)
 
 
 @dataclass(slots=True)

@@ -120,9 +120,13 @@ class ImageGenError(Exception):
         return type(self), (self.message,), dict(self.__dict__)
 
 
-def invalid_response(message: str) -> ImageGenError:
-    """The server's answer does not keep what the API promises; what became of the money is not known."""
-    return ImageGenError(message, reason=Reason.INVALID_RESPONSE, code=grpc.StatusCode.INTERNAL)
+def invalid_response(message: str, *, free: bool = False) -> ImageGenError:
+    """The server's answer does not keep what the API promises.
+
+    What became of the money is not known, unless it answers a method that is `free`.
+    """
+    billed: Billed = "no" if free else "unknown"
+    return ImageGenError(message, reason=Reason.INVALID_RESPONSE, code=grpc.StatusCode.INTERNAL, billed=billed)
 
 
 def cancelled(message: str) -> ImageGenError:

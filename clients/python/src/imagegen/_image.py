@@ -184,7 +184,7 @@ class GeneratedImage(Image):
 
 
 def image_from_proto(facts: image_pb2.Image, data: _Bytes | None = None) -> Image:
-    """An image handed out by the server. `data` are its bytes if they came apart from its facts."""
+    """An image handed out by the server. `data` are its bytes if they came, which is apart from its facts."""
     return Image(**_facts(facts, data))
 
 
@@ -210,12 +210,12 @@ def _facts(facts: image_pb2.Image, data: _Bytes | None) -> _Facts:
         "sha256": facts.sha256,
         "image_id": facts.image_id,
         "expire_time": facts.expire_time.ToDatetime(tzinfo=UTC) if facts.HasField("expire_time") else None,
-        "data": data if data is not None else facts.data or None,
+        "data": data,  # never those beside the facts: nobody has checked them
     }
 
 
 def generated_image_from_proto(made: image_pb2.GeneratedImage, data: _Bytes | None = None) -> GeneratedImage:
-    """A finished image. `data` are its bytes if they came apart from its facts."""
+    """A finished image. `data` are its bytes if they came, which is apart from its facts."""
     return GeneratedImage(
         **_facts(made.image, data),
         index=made.index,

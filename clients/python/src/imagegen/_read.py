@@ -31,7 +31,7 @@ async def read_bytes(connection: Connection, image: _ImageT, limit: float | None
         raise ValueError("this image has no id by which the server could hand out its bytes")
     read = await _read_image(connection, image.image_id, limit)
     if image.sha256 and image.sha256 != read.sha256:
-        raise invalid_response(f"the server handed out other bytes for image {image.image_id} than it had told of")
+        raise invalid_response(f"other bytes came for image {image.image_id} than the server had told of", free=True)
     return replace(
         image,
         media_type=read.media_type,
@@ -83,15 +83,15 @@ class _Reading:
     def image(self) -> Image:
         """The whole image."""
         if self._facts is None or self._run is None:
-            raise invalid_response(f"the server sent nothing of image {self._image_id}")
+            raise invalid_response(f"the server sent nothing of image {self._image_id}", free=True)
         return image_from_proto(self._facts, self._run.join())
 
     def _take(self, piece: image_service_pb2.ReadImageResponse) -> None:
         if self._run is None:
             self._facts = piece.image
-            self._run = ByteRun(piece.image)
+            self._run = ByteRun(piece.image, free=True)
         elif piece.HasField("image") and self._facts is not None and piece.image.sha256 != self._facts.sha256:
-            raise invalid_response(f"image {self._image_id} changed while it was read")
+            raise invalid_response(f"image {self._image_id} changed while it was read", free=True)
         if piece.data:
             self._run.append(piece.offset, piece.data)
 

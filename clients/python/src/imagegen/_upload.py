@@ -29,7 +29,7 @@ async def upload(connection: Connection, image: Image, limit: float | None) -> I
     upload = _Upload(connection, image, None if limit is None else time.monotonic() + limit)
     facts = image_from_proto((await upload.run()).image)
     if facts.sha256 != image.sha256 or not facts.image_id:
-        raise invalid_response("the server told of another image than the one that was uploaded")
+        raise invalid_response("the server told of another image than the one that was uploaded", free=True)
     return replace(
         image,
         media_type=facts.media_type,
@@ -55,12 +55,12 @@ class _Upload:
         while not answered.HasField("image"):
             offset = answered.committed_bytes
             if offset >= len(self._data):
-                raise invalid_response("the server has the whole upload and tells of no image")
+                raise invalid_response("the server has the whole upload and tells of no image", free=True)
             answered = await self._send(self._data[offset : offset + PIECE_BYTES], offset)
             if answered.committed_bytes > offset:
                 self._backoff.renew()
             elif not answered.HasField("image"):
-                await self._wait(invalid_response("the server takes no more of the upload"))
+                await self._wait(invalid_response("the server takes no more of the upload", free=True))
         return answered
 
     async def _send(self, data: bytes, offset: int) -> image_service_pb2.UploadImageResponse:
