@@ -281,8 +281,8 @@ final class Generation {
         ended = error.isFromServer() && !asked.isResume() && !broke;
         name(error.generationId(), "");
         delay = ended || !isBreak(error, asked) ? Optional.empty() : backoff.next();
-        // A caller whose context was cancelled has left, and does not come back.
         broke |= delay.isPresent();
+        // A caller whose context was cancelled has left, and does not come back.
         lost = delay.isEmpty() && error.isBrokenConnection() && !context.isCancelled();
       }
       if (delay.isPresent()) {
