@@ -171,7 +171,7 @@ export class GeneratedImage extends Image {
   /** What else the provider said of this image, by provider name. */
   readonly metadata: Metadata;
 
-  /** Made by the client. `data`: the bytes, if they came apart from the facts. */
+  /** Made by the client. `data`: the bytes, if they came, which is apart from the facts. */
   constructor(made: GeneratedImageMessage, data?: Uint8Array) {
     super(factsOf(made.image, data));
     this.index = made.index;
@@ -181,7 +181,7 @@ export class GeneratedImage extends Image {
   }
 }
 
-/** What the server told of an image. `data`: the bytes, if they came apart from the facts. */
+/** What the server told of an image. `data`: the bytes, if they came, which is apart from the facts. */
 export function factsOf(image: ImageMessage | undefined, data?: Uint8Array): ImageFacts {
   if (image === undefined) return { data };
   return {
@@ -192,7 +192,7 @@ export function factsOf(image: ImageMessage | undefined, data?: Uint8Array): Ima
     sha256: image.sha256 || undefined,
     imageId: image.imageId || undefined,
     expireTime: image.expireTime && timestampDate(image.expireTime),
-    data: data ?? (image.data.length > 0 ? image.data : undefined),
+    data, // never those beside the facts: nobody has checked them
   };
 }
 

@@ -131,3 +131,19 @@ test("a stream from the middle leaves images whose opening was before it without
     /outside of their place/,
   );
 });
+
+test("bytes beside the facts of an image, where nobody has checked them, are not handed out", () => {
+  const image = { imageId: "img", mediaType: "image/png", sizeBytes: 3, data: Uint8Array.of(1, 2, 3) };
+  const made = { index: 0, image };
+  const events = [
+    e.event({ event: { case: "preview", value: { index: 0, number: 1, image } } }),
+    e.event({ event: { case: "complete", value: made } }),
+    e.event({ event: { case: "result", value: { images: [made] } } }),
+  ];
+  const { handed, result } = assemble(events, { chunked: false });
+  const images = handed.flatMap((event) => ("image" in event ? [event.image] : []));
+  assert.deepEqual(
+    [...images, result?.image].map((each) => each?.hasBytes),
+    [false, false, false],
+  );
+});
