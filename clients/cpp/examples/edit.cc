@@ -12,7 +12,7 @@ void Put32(std::string& out, std::uint32_t number) {
 }
 
 // A chunk of a PNG file: length, type, data, CRC.
-void PutChunk(std::string& out, std::string typed) {
+void PutChunk(std::string& out, const std::string& typed) {
   std::uint32_t crc = 0xffffffff;
   for (const unsigned char byte : typed) {
     crc ^= byte;

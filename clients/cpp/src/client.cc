@@ -31,7 +31,7 @@ Client::Client(std::string address, const ConnectOptions& options)
 
 const std::string& Client::address() const noexcept { return connection_->address(); }
 
-ImageModel Client::image(std::string model, CallSettings settings) const {
+ImageModel Client::image(std::string model, const CallSettings& settings) const {
   if (!settings.request_id.empty()) {
     throw std::invalid_argument("a request_id is the name of one call: give it to the call, not to the model");
   }

@@ -63,7 +63,8 @@ Generation::Generation(std::shared_ptr<Connection> connection, StreamRequest req
 Generation::~Generation() {
   try {
     if (const auto told = Leave()) told->wait_for(kHoldUp);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): no memory is left for telling the server
+  } catch (...) {
+    // No memory is left for telling the server.
   }
 }
 

@@ -11,7 +11,7 @@
 namespace imagegen::internal {
 namespace {
 
-Error Invalid(std::string message) { return InvalidResponse(std::move(message), /*free=*/true); }
+Error InvalidRead(std::string message) { return InvalidResponse(std::move(message), /*free=*/true); }
 
 // One image, over one or two RPCs.
 class Reading {
@@ -42,7 +42,7 @@ class Reading {
   }
 
   Image Whole() {
-    if (!run_) throw Invalid("the server sent nothing of image " + image_id_);
+    if (!run_) throw InvalidRead("the server sent nothing of image " + image_id_);
     return {facts_, run_->Join()};
   }
 
@@ -52,7 +52,7 @@ class Reading {
       facts_ = piece.image();
       run_.emplace(facts_, /*free=*/true);
     } else if (piece.has_image() && piece.image().sha256() != facts_.sha256()) {
-      throw Invalid("image " + image_id_ + " changed while it was read");
+      throw InvalidRead("image " + image_id_ + " changed while it was read");
     }
     if (!piece.data().empty()) run_->Append(piece.offset(), std::move(*piece.mutable_data()));
   }
@@ -63,7 +63,7 @@ class Reading {
   std::optional<ByteRun> run_;
 };
 
-bool IsBreak(const Failure& failure) {
+bool MayGoOn(const Failure& failure) {
   return failure.error.code() == grpc::StatusCode::UNAVAILABLE || failure.ConnectionBroke();
 }
 
@@ -75,11 +75,11 @@ Image ReadImage(Connection& connection, const Image& image, const Deadline& dead
   }
   Reading reading(connection, image.image_id());
   std::optional<Failure> failure = reading.Advance(deadline);
-  if (failure && IsBreak(*failure)) failure = reading.Advance(deadline);
+  if (failure && MayGoOn(*failure)) failure = reading.Advance(deadline);
   if (failure) throw Error(failure->error);
   const Image read = reading.Whole();
   if (!image.sha256().empty() && image.sha256() != read.sha256()) {
-    throw Invalid("the server handed out other bytes for image " + image.image_id() + " than it had told of");
+    throw InvalidRead("the server handed out other bytes for image " + image.image_id() + " than it had told of");
   }
   return read.WithMetadata(image.metadata());
 }

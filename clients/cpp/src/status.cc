@@ -26,8 +26,6 @@ constexpr char kBilled[] = "imagegen-billed";
 constexpr std::string_view kNeverConnected[] = {"failed to connect to all addresses", "DNS resolution failed",
                                                 "Name resolution failure", "errors resolving "};
 
-bool StartsWith(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
-
 RpcMetadata First(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata) {
   RpcMetadata first;
   for (const auto& [key, value] : metadata) {
@@ -90,7 +88,7 @@ v1::ErrorReason BareReason(grpc::StatusCode code) {
 bool NeverConnected(const RpcEnd& end) {
   if (end.status.error_code() != grpc::StatusCode::UNAVAILABLE || !end.initial.empty()) return false;
   for (std::string_view words : kNeverConnected) {
-    if (StartsWith(end.status.error_message(), words)) return true;
+    if (end.status.error_message().compare(0, words.size(), words) == 0) return true;
   }
   return false;
 }
@@ -150,7 +148,7 @@ Failure FailureFrom(const RpcEnd& end, bool free) {
   told.failures = {failure.failures().begin(), failure.failures().end()};
   told.attempts = {failure.attempts().begin(), failure.attempts().end()};
   if (failure.has_usage()) told.usage = failure.usage();
-  const auto first = [](std::string a, std::string b, std::string c) {
+  const auto first = [](const std::string& a, const std::string& b, const std::string& c) {
     if (!a.empty()) return a;
     return b.empty() ? c : b;
   };

@@ -98,7 +98,8 @@ void StreamState::Read() {
     v1::ImageStreamEvent ignored;
     while (generation_.Receive(&ignored)) {
     }
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
+  } catch (const Error&) {
+    // See above.
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 // Bytes of one piece: with what goes around it, it stays under the 1 MB that proxies take by default.
 constexpr std::size_t kPieceBytes = 786'432;
 
-Error Invalid(std::string message) { return InvalidResponse(std::move(message), /*free=*/true); }
+Error InvalidUpload(std::string message) { return InvalidResponse(std::move(message), /*free=*/true); }
 
 class Uploading {
  public:
@@ -31,16 +31,16 @@ class Uploading {
     v1::UploadImageResponse answered = Send({}, 0);
     while (!answered.has_image()) {
       const std::uint32_t offset = answered.committed_bytes();
-      if (offset >= data_.size()) throw Invalid("the server has the whole upload and tells of no image");
+      if (offset >= data_.size()) throw InvalidUpload("the server has the whole upload and tells of no image");
       answered = Send(data_.substr(offset, kPieceBytes), offset);
       if (answered.committed_bytes() > offset) {
         backoff_.Renew();
       } else if (!answered.has_image()) {
-        Wait(Invalid("the server takes no more of the upload"));
+        Wait(InvalidUpload("the server takes no more of the upload"));
       }
     }
     if (answered.image().sha256() != sha256_ || answered.image().image_id().empty()) {
-      throw Invalid("the server told of another image than the one that was uploaded");
+      throw InvalidUpload("the server told of another image than the one that was uploaded");
     }
     return answered.image();
   }

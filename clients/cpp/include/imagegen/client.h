@@ -74,7 +74,7 @@ class Client {
 
   /// Binds a model with what holds for all of its calls.
   /// @throws std::invalid_argument a setting that cannot be carried, or a request_id, which is the name of one call.
-  ImageModel image(std::string model, CallSettings settings = {}) const;
+  ImageModel image(std::string model, const CallSettings& settings = {}) const;
 
   /// Reads a generation that runs or has ended, to the same end; where the connection breaks, it is read on. Leaving
   /// this stream does not stop the generation, Abort() does. What the server says is thrown by the stream:
