@@ -12,6 +12,7 @@ from imagegen_server.rpc.status import CODES
 from .surroundings import Place, Surroundings
 
 _PATIENCE: Final = 15.0
+_MOMENT: Final = 2.0
 _ENDS: Final = ("failure", "refused", "unsupported")
 _PREFIX: Final = "ERROR_REASON_"
 # Reasons that a helper concludes from a bare status, or that stand for two codes.
@@ -78,13 +79,34 @@ async def at_the_server(check: str, outcome: Mapping[str, Any], around: Surround
 
 
 async def _ends_with(wanted: grpc.StatusCode, generation_id: str, around: Surroundings) -> list[str]:
-    """Resume a generation as its caller, and see how it ends."""
+    """Resume a generation as its caller, and see how it ends.
+
+    The server may hear of us before it hears that the driver has left, and then it goes on for us. So we leave and come
+    back: if the driver is still there, it goes on all the same.
+    """
     if not generation_id:
         return ["the outcome has no generation id to look after"]
-    call = around.images.Resume(image_service_pb2.ResumeRequest(generation_id=generation_id), timeout=_PATIENCE)
+    ended = None
     try:
-        async for _event in call:
-            pass
+        async with asyncio.timeout(_PATIENCE):
+            while ended is None:
+                ended = await _end(generation_id, around)
+    except TimeoutError:
+        return ["the generation goes on"]
+    return [] if ended is wanted else [f"the generation ended with {ended.name}"]
+
+
+async def _end(generation_id: str, around: Surroundings) -> grpc.StatusCode | None:
+    """How a generation ends; None = it did not within a moment."""
+    call = around.images.Resume(image_service_pb2.ResumeRequest(generation_id=generation_id))
+    try:
+        async with asyncio.timeout(_MOMENT):
+            async for _event in call:
+                pass
+            return grpc.StatusCode.OK
+    except TimeoutError:
+        return None
     except grpc.aio.AioRpcError as error:
-        return [] if error.code() is wanted else [f"the generation ended with {error.code().name}: {error.details()}"]
-    return [] if wanted is grpc.StatusCode.OK else ["the generation was not stopped: it came to its images"]
+        return error.code()
+    finally:
+        call.cancel()

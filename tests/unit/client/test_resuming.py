@@ -296,3 +296,22 @@ async def test_result_stands_when_the_line_breaks_after_it(server: FakeServer, c
     check(*await watched(client.stream(MODEL, "a cat", resumable=True)))
 
     assert log.resumed_after == []
+
+
+async def test_a_server_that_is_gone_may_have_spent() -> None:
+    """That no connection comes about any more says nothing of the money that the call before it may have spent."""
+
+    async def hanging(_wish: Wish, _context: Context) -> AsyncIterator[Event]:
+        await server.hang()
+        yield started()
+
+    async with FakeServer() as server, TcpRelay(server.address) as relay, AsyncClient(relay.address) as client:
+        server.stream = hanging
+        stream = client.stream(MODEL, "a harbour", resumable=True)
+        await server.saw("StreamGenerate")
+        relay.refuse()
+        relay.cut()
+        with pytest.raises(ImageGenError) as caught:
+            await stream.result()
+
+    assert (caught.value.reason, caught.value.billed) == (Reason.NETWORK_ERROR, "unknown")

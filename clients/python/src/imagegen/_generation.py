@@ -76,6 +76,8 @@ class Generation:
             try:
                 return await self._next()
             except ImageGenError as error:
+                if self._broken and not from_server(error):
+                    error.billed = "unknown"  # what became of this RPC says nothing of the one before it
                 if not await self._again(error):
                     self._lost = connection_broke(error)
                     raise
