@@ -41,6 +41,8 @@ pub(crate) struct Generation {
     known: bool,
     /// The server told the end, so there is nothing to stop.
     ended: bool,
+    /// It broke before, so that the server may have begun it whatever became of the RPC at hand.
+    broke: bool,
     /// The connection broke for good, and who knows the generation's name may come back to it.
     lost: bool,
     cancelling: Option<JoinHandle<Result<(), Error>>>,
@@ -86,6 +88,7 @@ impl Generation {
             line: Line::Closed,
             resuming: false,
             ended: false,
+            broke: false,
             lost: false,
             cancelling: None,
             generation_id,
@@ -148,7 +151,7 @@ impl Generation {
                         return Poll::Ready(Ok(None));
                     }
                     Err(status) => {
-                        let error = Error::from_status(status, None, self.resuming);
+                        let error = Error::from_status(status, None, false);
                         return Poll::Ready(Err(self.ended_with(error)));
                     }
                 },
@@ -158,7 +161,7 @@ impl Generation {
                         return Poll::Ready(Ok(Some(event)));
                     }
                     Some(Err(status)) => {
-                        let error = Error::from_status(status, Some(initial), self.resuming);
+                        let error = Error::from_status(status, Some(initial), false);
                         return Poll::Ready(Err(self.ended_with(error)));
                     }
                     None => return Poll::Ready(Err(Error::invalid_response("the stream ended without a result"))),
@@ -179,12 +182,12 @@ impl Generation {
     }
 
     fn ended_with(&mut self, error: Error) -> Error {
-        // What a Resume is refused for says nothing of the generation.
-        if error.is_from_server() && !self.resuming {
+        // What a Resume or a wish that is sent again is refused for says nothing of the generation.
+        if error.is_from_server() && !self.resuming && !self.broke {
             self.ended = true;
         }
         self.name(error.generation_id(), "");
-        error
+        if self.broke { error.unless_told_billed_unknown() } else { error }
     }
 
     fn name(&mut self, generation_id: &str, request_id: &str) {
@@ -208,6 +211,7 @@ impl Generation {
             && broke
             && let Some(delay) = self.backoff.next_delay()
         {
+            self.broke = true;
             self.line = Line::Waiting(Box::pin(tokio::time::sleep(delay)));
             return Ok(());
         }

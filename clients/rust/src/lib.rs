@@ -24,7 +24,6 @@
 //! and [`Client::model_service`] are the generated stubs on the same connection.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod assembly;

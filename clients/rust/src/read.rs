@@ -9,6 +9,10 @@ use crate::{Error, Image};
 
 /// The image with its bytes; one that has them is returned as it is.
 pub(crate) async fn read(connection: &Connection, image: &Image) -> Result<Image, Error> {
+    fetch(connection, image).await.map_err(Error::of_free_method)
+}
+
+async fn fetch(connection: &Connection, image: &Image) -> Result<Image, Error> {
     if image.bytes().is_some() {
         return Ok(image.clone());
     }

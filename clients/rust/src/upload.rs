@@ -14,6 +14,10 @@ pub(crate) const PIECE_BYTES: usize = 786_432;
 
 /// A reference to `image` at the server, after giving it what it did not have yet.
 pub(crate) async fn upload(connection: &Connection, image: &Image) -> Result<Image, Error> {
+    give(connection, image).await.map_err(Error::of_free_method)
+}
+
+async fn give(connection: &Connection, image: &Image) -> Result<Image, Error> {
     let data = image.checked_bytes("data")?.clone();
     let sha256 = hex(&Sha256::digest(&data));
     let deadline = connection.deadline(None);

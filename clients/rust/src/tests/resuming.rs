@@ -4,7 +4,7 @@ use tonic::Code;
 
 use super::log::*;
 use super::server::{Say, message};
-use crate::v1::{CancelResponse, DeliveryMode, ErrorReason, GenerateRequest, OnDisconnect, ResumeRequest};
+use crate::v1::{Billed, CancelResponse, DeliveryMode, ErrorReason, GenerateRequest, OnDisconnect, ResumeRequest};
 use crate::{Error, Event, Image, ImageResult, ImageStream};
 
 /// What a reader saw, news apart, and the result.
@@ -189,6 +189,18 @@ async fn patience_ends() {
     // Leaving does not stop it, as whoever has the name may come back to it; abort does.
     stream.abort().await.unwrap();
     assert_eq!(log.server.methods().last().unwrap(), "Cancel");
+}
+
+/// A server that is gone after the generation began may have spent money on it, whatever the last try came to.
+#[tokio::test]
+async fn servers_that_are_gone() {
+    let log = Log::start(short_log(), [(2, vec![Say::Cut])]).await;
+    let client = log.server.builder().pace(crate::backoff::Pace(0.02)).connect().unwrap();
+    let mut stream = client.image("sandbox/scene").resumable(true).stream("a cat").await.unwrap();
+    drop(log);
+    let error = stream.result().await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::Unavailable, ErrorReason::NetworkError));
+    assert_eq!(error.billed(), Billed::Unknown);
 }
 
 /// A stream that was resumed by hand is read on as well, and leaves what it did not see begin without bytes.
