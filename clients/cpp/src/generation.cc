@@ -120,9 +120,9 @@ bool Generation::Next(v1::ImageStreamEvent* event, std::optional<Failure>* failu
     if (!ended_) failure->emplace(WithoutResult());
     return false;
   }
-  failure->emplace(FailureFrom(EndOf(status, rpc->context), /*free=*/false));
-  // What a Resume is refused for says nothing of the generation.
-  if ((*failure)->from_server && !rpc->resuming) ended_ = true;
+  failure->emplace(FailureFrom(EndOf(status, rpc->context), /*free=*/false, broken_));
+  // What a Resume or a wish that is sent again is refused for says nothing of the generation.
+  if ((*failure)->from_server && !rpc->resuming && !broken_) ended_ = true;
   Name((*failure)->error.generation_id());
   return false;
 }
@@ -151,6 +151,7 @@ bool Generation::Again(const Failure& failure) {
     if (!delay) return false;
     left_changed_.wait_for(lock, deadline_.Bound(*delay), [this] { return left_; });
     if (left_) throw Cancelled("the call was stopped on this side");
+    broken_ = true;
     request = Continuation();
   }
   Begin(request);

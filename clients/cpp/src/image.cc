@@ -13,11 +13,7 @@ namespace imagegen {
 
 Image::Image(v1::Image facts, std::shared_ptr<const std::string> bytes, Metadata metadata)
     : facts_(std::move(facts)), bytes_(std::move(bytes)), metadata_(std::move(metadata)) {
-  // The unary forms and a server that is generous hand out the bytes with the facts.
-  if (!bytes_ && !facts_.data().empty()) {
-    bytes_ = std::make_shared<const std::string>(std::move(*facts_.mutable_data()));
-  }
-  facts_.clear_data();
+  facts_.clear_data();  // never those beside the facts: nobody has checked them
 }
 
 Image Image::FromFile(const std::filesystem::path& path) {

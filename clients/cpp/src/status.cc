@@ -118,7 +118,7 @@ RpcEnd EndOf(const grpc::Status& status, const grpc::ClientContext& context) {
   return {status, First(context.GetServerInitialMetadata()), First(context.GetServerTrailingMetadata())};
 }
 
-Failure FailureFrom(const RpcEnd& end, bool free) {
+Failure FailureFrom(const RpcEnd& end, bool free, bool again) {
   const details::Status status = Details(end.status);
   const auto info = Find<details::ErrorInfo>(status, "google.rpc.ErrorInfo");
   const auto retry = Find<details::RetryInfo>(status, "google.rpc.RetryInfo");
@@ -138,7 +138,7 @@ Failure FailureFrom(const RpcEnd& end, bool free) {
   }
   std::optional<v1::Billed> billed = BilledFrom(Value(told.metadata, "billed"));
   if (!billed) billed = BilledFrom(Value(end.trailing, kBilled));
-  told.billed = billed.value_or(free || NeverConnected(end) ? v1::BILLED_NO : v1::BILLED_UNKNOWN);
+  told.billed = billed.value_or(free || (!again && NeverConnected(end)) ? v1::BILLED_NO : v1::BILLED_UNKNOWN);
   told.provider = Value(told.metadata, "provider");
   told.model = Value(told.metadata, "model");
   if (retry.has_retry_delay()) told.retry_delay = FromProto(retry.retry_delay());
