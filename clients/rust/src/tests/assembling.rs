@@ -154,6 +154,17 @@ fn by_reference() {
     assert_eq!(assembler.take_result().unwrap().image().image_id(), "img_1");
 }
 
+/// Bytes beside the facts, which nobody has checked, are not handed out.
+#[test]
+fn unchecked_bytes() {
+    let beside = || told_wrong(|image| image.data = Bytes::from_static(b"unchecked"));
+    let mut assembler = Assembler::new(false, true, spare());
+    let events = run(&mut assembler, vec![beside(), result(&[&small()])]).unwrap();
+    assert!(matches!(&events[..], [Event::Complete(made)] if made.image.bytes().is_none()), "{events:?}");
+    let (events, _) = put_together(vec![beside(), chunk(0, 0, 0, &small()), result(&[&small()])]).unwrap();
+    assert!(matches!(&events[..], [Event::Complete(made)] if made.image.bytes() == Some(&small())), "{events:?}");
+}
+
 /// A stream that begins behind the start leaves images whose opening it has not seen without bytes, and others whole.
 #[test]
 fn behind_the_start() {

@@ -187,6 +187,19 @@ async fn after_the_end() {
     }
 }
 
+/// A refusal of a request that was sent again says nothing of what the first one began: that is stopped.
+#[tokio::test]
+async fn refused_when_sent_again() {
+    let busy = vec![Say::Status(Code::ResourceExhausted, vec![("imagegen-reason", "ERROR_REASON_SERVER_BUSY".into())])];
+    let log = Log::start(short_log(), [(0, vec![Say::End]), (0, busy)]).await;
+    let model = log.server.client().image("sandbox/scene").resumable(true);
+    assert_eq!(model.generate("a cat").await.unwrap_err().reason(), ErrorReason::ServerBusy);
+    log.server.called(3).await;
+    let calls = log.server.calls();
+    let name = calls[0].request::<crate::v1::GenerateRequest>().request_id;
+    assert_eq!(cancelled_by(&calls[2]), cancel_request::Generation::RequestId(name));
+}
+
 /// A picture that is not what was promised stops the generation: nobody shall pay for more of it.
 #[tokio::test]
 async fn bad_pictures_stop() {

@@ -67,7 +67,8 @@ async fn reads_are_checked() {
     let data = picture(4500, 1);
     let other = v1::Image { sha256: "0".repeat(64), ..facts(&data) };
     let server = reading(data.clone(), other, 99, vec![ok()]).await;
-    assert_eq!(server.client().read_image("img_1").await.unwrap_err().reason(), ErrorReason::InvalidResponse);
+    let error = server.client().read_image("img_1").await.unwrap_err();
+    assert_eq!((error.reason(), error.billed()), (ErrorReason::InvalidResponse, Billed::No));
     let server = reading(data.clone(), facts(&data), 2, vec![ok()]).await;
     assert_eq!(server.client().read_image("img_1").await.unwrap_err().reason(), ErrorReason::InvalidResponse);
     // Good bytes, but not those of the image at hand.
