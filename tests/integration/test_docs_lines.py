@@ -21,8 +21,9 @@ GRPCURL_EXIT = 64
 """grpcurl ends with 64 + the gRPC code."""
 INVALID_ARGUMENT = 3
 
-BLOCKS = {GENERATIONS: 4, OPERATIONS: 5, SANDBOX: 3, OPENAI: 1}
-"""Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, the others here."""
+BLOCKS = {GENERATIONS: 4, OPERATIONS: 5, SANDBOX: 3, OPENAI: 1, "docs/releasing.md": 1}
+"""Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, that of the page on releases by
+`make dist-check`, the others here."""
 
 
 @pytest.fixture
