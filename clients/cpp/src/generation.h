@@ -82,7 +82,7 @@ class Generation {
   std::string generation_id_;
   std::string request_id_;
   std::uint32_t sequence_ = 0;
-  bool known_ = false;  // the server has it: it is resumed, not asked for again
+  bool known_ = false;   // the server has it: it is resumed, not asked for again
   bool broken_ = false;  // an RPC before the one at hand broke, and may have begun it
   bool left_ = false;
   bool ended_ = false;  // the server told the end, so there is nothing to stop

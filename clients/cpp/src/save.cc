@@ -32,6 +32,7 @@ class Workplace {
       path_ = target;
       path_.replace_filename(".imagegen-" + std::to_string(random()));
     } while (!fs::create_directory(path_));
+    fs::permissions(path_, fs::perms::owner_all);  // what replaces a private file is not shown to others meanwhile
   }
   Workplace(const Workplace&) = delete;
   Workplace& operator=(const Workplace&) = delete;
@@ -45,6 +46,19 @@ class Workplace {
  private:
   fs::path path_;
 };
+
+// Where a link leads to, also if nothing is there yet. A link stays one, and what it leads to is replaced.
+fs::path Followed(fs::path target) {
+  constexpr int kMostLinks = 40;
+  for (int i = 0; fs::is_symlink(fs::symlink_status(target)); ++i) {
+    if (i == kMostLinks) {
+      throw fs::filesystem_error("the image cannot be written", target,
+                                 std::make_error_code(std::errc::too_many_symbolic_link_levels));
+    }
+    target = target.parent_path() / fs::read_symlink(target);
+  }
+  return target;
+}
 
 void Replace(const fs::path& target, std::string_view content) {
   const Workplace workplace(target);
@@ -71,7 +85,7 @@ fs::path Image::Save(const fs::path& path) const {
   if (special || IsSpecial(target)) {
     Write(target, content);
   } else {
-    Replace(fs::weakly_canonical(fs::absolute(target)), content);  // a link stays one, and what it leads to is replaced
+    Replace(Followed(fs::absolute(target)), content);
   }
   return target;
 }

@@ -44,8 +44,8 @@ struct Failure {
 RpcEnd EndOf(const grpc::Status& status, const grpc::ClientContext& context);
 
 // Reads all that the end of an RPC tells; never fails. `free`: the method is one that never costs anything, so a status
-// that says nothing about money means "no". `again`: an RPC before this one may have begun the same, so that a line which
-// never came about says nothing of money either.
+// that says nothing about money means "no". `again`: an RPC before this one may have begun the same, so that a line
+// which never came about says nothing of money either.
 Failure FailureFrom(const RpcEnd& end, bool free, bool again = false);
 
 // The server's answer does not keep what the API promises.

@@ -48,7 +48,7 @@ TEST(Address, RefusesWhatIsNoAddress) {
 // A target with a scheme means what gRPC takes it for.
 TEST(Address, LeavesTargetsAlone) {
   for (const char* target :
-       {"a:1", "[::1]:1", "dns:///a", "dns:a", "unix:/a.sock", "unix:a", "ipv4:10.0.0.1,10.0.0.2"}) {
+       {"a:1", "[::1]:1", "dns:///a", "dns:a", "unix:/a.sock", "unix:a", "ipv4:10.0.0.1:1,10.0.0.2:1"}) {
     EXPECT_EQ(Client(target).address(), target);
   }
 }

@@ -55,6 +55,17 @@ TEST_F(ImageFiles, SaveReplaces) {
   EXPECT_EQ(Count(), 2);
 }
 
+// A link to nothing yet stays one as well, and a circle of links is an error.
+TEST_F(ImageFiles, SaveFollowsLinks) {
+  fs::create_directory(folder_ / "sub");
+  fs::create_symlink("sub/new.png", folder_ / "link.png");
+  Image::FromBytes("bytes").Save(folder_ / "link.png");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link.png"));
+  EXPECT_EQ(Content(folder_ / "sub" / "new.png"), "bytes");
+  fs::create_symlink("circle.png", folder_ / "circle.png");
+  EXPECT_THROW(Image::FromBytes("bytes").Save(folder_ / "circle.png"), fs::filesystem_error);
+}
+
 // What cannot be written throws and leaves nothing; a device is written to directly.
 TEST_F(ImageFiles, SaveFailsWhole) {
   const Image image = Image::FromBytes("bytes", "image/png");
@@ -85,6 +96,14 @@ TEST(Image, HasASource) {
   EXPECT_THROW(Image::FromId(""), std::invalid_argument);
   EXPECT_FALSE(Image::FromUrl("https://example.com/a.png").has_bytes());
   EXPECT_THROW(Image::FromUrl("https://example.com/a.png").bytes(), std::logic_error);
+}
+
+// Bytes that stand beside the facts were checked by nobody, and are not handed out.
+TEST(Image, UncheckedBytesAreNotHandedOut) {
+  v1::GeneratedImage told;
+  told.mutable_image()->set_data("bytes");
+  EXPECT_FALSE(GeneratedImage(told, nullptr).has_bytes());
+  EXPECT_EQ(GeneratedImage(told, nullptr).facts().data(), "");
 }
 
 // Facts that nobody told are absent, never 0.

@@ -157,6 +157,27 @@ TEST_F(Resuming, ALineThatStaysBrokenIsAnError) {
   EXPECT_EQ(server_.calls("Cancel"), 0);  // who knows its name may come back to it
 }
 
+// What a call before may have cost is unknown, also where no connection comes about any more.
+TEST_F(Resuming, WhatACallBeforeCostIsUnknown) {
+  const auto billed = [this] {
+    try {
+      Begin().Result();
+    } catch (const Error& error) {
+      return error.billed();
+    }
+    return v1::BILLED_YES;
+  };
+  server_.on_stream_generate = [this](auto&, const auto&, auto&) {
+    return server_.calls("StreamGenerate") == 1
+               ? kGone
+               : grpc::Status(grpc::StatusCode::UNAVAILABLE, "failed to connect to all addresses");
+  };
+  EXPECT_EQ(billed(), v1::BILLED_UNKNOWN);
+  EXPECT_EQ(server_.calls("StreamGenerate"), 8);
+  settings_.resumable = false;
+  EXPECT_EQ(billed(), v1::BILLED_NO);
+}
+
 // The deadline covers all tries.
 TEST_F(Resuming, TheDeadlineCoversAllTries) {
   internal::ScaleBackoff(1000);

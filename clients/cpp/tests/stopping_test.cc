@@ -183,6 +183,21 @@ TEST_F(Stopping, NothingIsCancelledAfterTheEnd) {
   EXPECT_EQ(server_.calls("Cancel"), 0);
 }
 
+// A server that refuses the same request again does not tell of the first one, which is stopped all the same.
+TEST_F(Stopping, ARepeatedWishIsStopped) {
+  internal::ScaleBackoff(0.01);
+  server_.on_stream_generate = [this](auto& context, const auto&, auto&) {
+    if (server_.calls("StreamGenerate") == 1) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone");
+    return Worded(context, grpc::StatusCode::RESOURCE_EXHAUSTED, v1::ERROR_REASON_CALLER_LIMIT_EXCEEDED);
+  };
+  ImageStream stream = Begin(Resumable());
+  EXPECT_THROW(stream.Result(), Error);
+  stream.Abort();
+  EXPECT_EQ(cancelled_.request_id(), stream.request_id());
+  EXPECT_EQ(server_.calls("Cancel"), 1);
+  internal::ScaleBackoff(1);
+}
+
 // client.Cancel tells whether it was running.
 TEST_F(Stopping, CancelByName) {
   server_.on_cancel = [](auto&, const auto& request, auto& answer) {

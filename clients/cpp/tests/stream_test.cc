@@ -110,7 +110,10 @@ TEST_F(Streams, InvalidResponseEndsTheCall) {
 TEST_F(Streams, DestructionLeaves) {
   end_ = [this](auto& context) { return server_.UntilLeft(context); };
   log_.pop_back();
-  { ImageStream stream = Begin(); }
+  {
+    ImageStream stream = Begin();
+    ASSERT_TRUE(server_.WaitForCalls("StreamGenerate", 1));
+  }
   EXPECT_TRUE(server_.WaitForLeft());
 }
 
