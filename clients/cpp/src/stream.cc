@@ -75,9 +75,8 @@ void StreamState::Advance(std::uint64_t seen) {
 
 void StreamState::Read() {
   try {
-    v1::ImageStreamEvent message;
-    generation_.Receive(&message);
-    std::optional<Event> event = assembler_.Feed(std::move(message));
+    generation_.Receive(&message_);
+    std::optional<Event> event = assembler_.Feed(std::move(message_));
     const std::lock_guard lock(mutex_);
     ++messages_;
     if (outcome_) return;  // it was aborted meanwhile

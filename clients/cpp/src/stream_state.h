@@ -38,8 +38,10 @@ class StreamState {
   Error Named(const Error& error) const;
 
   Generation generation_;
-  std::mutex turn_;      // one reader at a time; taken before mutex_
-  Assembler assembler_;  // for whoever has the turn
+  std::mutex turn_;  // one reader at a time; taken before mutex_
+  // For whoever has the turn. One message for all, as it keeps the memory of its chunk.
+  Assembler assembler_;
+  v1::ImageStreamEvent message_;
 
   std::mutex mutex_;
   std::deque<Event> events_;
