@@ -69,6 +69,7 @@ class ScriptedServer:
         self._look_at(number, reply, request, context)
         if metadata := reply.get("metadata"):
             await context.send_initial_metadata(tuple(metadata.items()))
+            await asyncio.sleep(reply.get("pauseMs", 0) / 1000)  # nothing tells when a client has them
         for message in ParseDict(reply, case_pb2.Reply()).messages:
             kind = message.WhichOneof("kind")
             value = getattr(message, kind or "")

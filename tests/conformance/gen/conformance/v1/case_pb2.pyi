@@ -298,10 +298,13 @@ class Reply(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
+    PAUSE_MS_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """Name of the method, without its service."""
     hold: _builtins.bool
     """Do not end it: wait until the client goes away."""
+    pause_ms: _builtins.int
+    """Milliseconds between the initial metadata and what follows: grpc.aio loses metadata that come together with a status."""
     @_builtins.property
     def want_metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Metadata that the call must have; "*" is any text but an empty one, "~TEXT" any that contains TEXT."""
@@ -357,10 +360,11 @@ class Reply(_message.Message):
         messages: _abc.Iterable[Global___Message] | None = ...,
         status: Global___Status | None = ...,
         hold: _builtins.bool = ...,
+        pause_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status", "want", b"want", "want_cancel", b"want_cancel", "want_edit", b"want_edit", "want_generate", b"want_generate", "want_read", b"want_read", "want_resume", b"want_resume", "want_upload", b"want_upload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "messages", b"messages", "metadata", b"metadata", "method", b"method", "status", b"status", "want", b"want", "want_cancel", b"want_cancel", "want_edit", b"want_edit", "want_generate", b"want_generate", "want_metadata", b"want_metadata", "want_read", b"want_read", "want_resume", b"want_resume", "want_upload", b"want_upload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "messages", b"messages", "metadata", b"metadata", "method", b"method", "pause_ms", b"pause_ms", "status", b"status", "want", b"want", "want_cancel", b"want_cancel", "want_edit", b"want_edit", "want_generate", b"want_generate", "want_metadata", b"want_metadata", "want_read", b"want_read", "want_resume", b"want_resume", "want_upload", b"want_upload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_want: _TypeAlias = _typing.Literal["want_generate", "want_edit", "want_resume", "want_cancel", "want_read", "want_upload"]  # noqa: Y015
     _WhichOneofArgType_want: _TypeAlias = _typing.Literal["want", b"want"]  # noqa: Y015
