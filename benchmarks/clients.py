@@ -166,7 +166,7 @@ async def run(languages: Sequence[Language], rounds: int, *, quick: bool) -> dic
             print(f"{language.name}: skipped ({wrong})")
             continue
         found[language.name] = await measure(language, rounds, cores, quick=quick)
-        print(report({language.name: found[language.name]}, rounds).splitlines()[-2:], flush=True)
+        print(*report({language.name: found[language.name]}, rounds).splitlines()[-len(CELLS) :], sep="\n", flush=True)
     return found
 
 
@@ -177,7 +177,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round with few calls; its numbers mean nothing")
     parser.add_argument("--write", action="store_true", help="keep the tables in README.md")
     asked = parser.parse_args()
-    rounds = 1 if asked.quick else 5
+    rounds = 1 if asked.quick else int(os.environ.get("ROUNDS", "5"))
     names = asked.languages or list(LANGUAGES)
     found = asyncio.run(run([LANGUAGES[name] for name in names], rounds, quick=asked.quick))
     text = report(found, rounds)
