@@ -9,7 +9,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,16 @@ def stopped_once(server: FakeServer) -> None:
     assert cancel.generation_id == "gen_1" or cancel.request_id in named - {""}
 
 
+@contextmanager
+def running(command: list[str], **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive its test."""
+    with subprocess.Popen(command, text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def interrupted(process: subprocess.Popen[str], asked: threading.Event) -> str:
     """What a program writes on standard output when it is interrupted, which it says by 77."""
     assert asked.wait(30)
@@ -79,7 +90,7 @@ def interrupted(process: subprocess.Popen[str], asked: threading.Event) -> str:
 def test_interrupt_in_a_call(thread_server: FakeServer, asked: threading.Event, call: str) -> None:
     """Ctrl-C in a synchronous call is a Cancel at the server, whatever leaving would have meant."""
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM.format(call=call)), thread_server.address]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+    with running(program, stdout=subprocess.PIPE) as process:
         interrupted(process, asked)
 
     stopped_once(thread_server)
@@ -95,7 +106,7 @@ def test_interrupt_between_two_calls(thread_server: FakeServer, asked: threading
                 time.sleep(60)
     """.strip()
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM.format(call=call)), thread_server.address]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+    with running(program, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
         interrupted(process, asked)
@@ -114,7 +125,7 @@ def test_interrupt_that_could_not_be_told(thread_server: FakeServer, asked: thre
     thread_server.cancel = refuse
     call = 'client.generate("sandbox/scene", "a cat", request_id="mine")'
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM.format(call=call)), thread_server.address]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+    with running(program, stdout=subprocess.PIPE) as process:
         told = interrupted(process, asked)
 
     assert told in (
@@ -136,7 +147,7 @@ def test_interrupt_of_the_command(
 ) -> None:
     """Ctrl-C in the command calls Cancel and ends it with 130."""
     environment = {**os.environ, "IMAGEGEN_ADDRESS": thread_server.address}
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with running(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         assert asked.wait(30)
         os.kill(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=30)
@@ -158,10 +169,36 @@ def test_second_interrupt_of_the_command(thread_server: FakeServer, asked: threa
     thread_server.cancel = stall
     environment = {**os.environ, "IMAGEGEN_ADDRESS": thread_server.address}
     command = [*GENERATE, "--request-id", "mine", "-o", "a.png"]
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    with running(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         assert asked.wait(30)
         os.kill(process.pid, signal.SIGINT)
         assert cancelling.wait(10)
         assert process.poll() is None
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(5) == 130
+
+
+def test_interrupt_where_nothing_can_be_raised() -> None:
+    """Ctrl-C that comes while a weak reference's callback runs, which swallows it, ends the command all the same."""
+    program = """
+        import signal, sys, time, weakref
+        from imagegen.cli._app import app
+
+        class Thing: ...
+
+        @app.command()
+        def lose():
+            thing = Thing()
+            weak = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+            del thing
+            print("lost", flush=True)
+            for _ in range(600):
+                time.sleep(0.1)
+
+        app(["lose"])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        written, told = process.communicate(timeout=30)
+
+    assert (written, told, process.returncode) == ("lost\n", "imagegen: cancelled\n", 130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ from imagegen.cli._running import cancel, resume
 from imagegen.cli._storing import read, upload
 
 _SHOW_CURSOR: Final = b"\x1b[?25h"
+
+# How soon an interrupt is raised anew that was raised where nothing can be.
+_AGAIN_SECONDS: Final = 0.05
 
 
 class _App(click.Group):
@@ -47,9 +51,11 @@ def _second_interrupt_exits() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, _first_interrupt)
+    former, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = former
         if signal.getsignal(signal.SIGINT) is _first_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,6 +63,20 @@ def _second_interrupt_exits() -> Iterator[None]:
 def _first_interrupt(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, _second_interrupt)
     raise KeyboardInterrupt
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Not lose the first Ctrl-C in a callback of the garbage collector, which swallows what is raised in it."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _first_interrupt)
+        threading.Timer(_AGAIN_SECONDS, _interrupt_again).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _interrupt_again() -> None:
+    if signal.getsignal(signal.SIGINT) is _first_interrupt:  # else the user was faster
+        _thread.interrupt_main()
 
 
 def _second_interrupt(_number: int, _frame: FrameType | None) -> None:
