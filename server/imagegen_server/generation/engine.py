@@ -13,6 +13,7 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Wish
 
 from .admission import Admission
+from .early_cancels import EarlyCancels
 from .fingerprint import fingerprints
 from .generation import BrokenGeneration, Generation
 from .generations import Generations
@@ -51,6 +52,7 @@ class Engine:
         self._opener = opener
         self._tools = tools
         self._generations = generations
+        self._early_cancels = EarlyCancels()
         self._opening: dict[tuple[str, str], asyncio.Event] = {}
         """By caller and request_id: set when the one that is being opened runs, or does not come."""
         self._runs: set[asyncio.Task[None]] = set()
@@ -77,6 +79,7 @@ class Engine:
         if not terms.request_id or violations:
             return await self._new(self._ids.new("gen"), order)
         key = (caller.name, terms.request_id)
+        await self._early_cancels.hold_up(*key)
         ticket = self._admission.admit(wish.input_bytes)
         try:
             marks = await fingerprints(wish, caller.name, self._store)
@@ -147,6 +150,8 @@ class Engine:
         except ImageError as error:
             if error.reason is Reason.RESULT_EXPIRED:
                 return error.metadata["generation_id"], False
+            if error.reason is Reason.GENERATION_NOT_FOUND and request_id and not generation_id:
+                self._early_cancels.note(caller.name, request_id)
             raise
         running = not generation.log.ended and generation.stop_error is None
         generation.stop(ImageError(Reason.CANCELLED, "the caller has cancelled it"))
@@ -188,6 +193,7 @@ class Engine:
     def close(self) -> None:
         """Wait for nothing any more."""
         self._generations.close()
+        self._early_cancels.close()
 
     @property
     def unread_images(self) -> int:
