@@ -314,7 +314,7 @@ final class HelperSteps {
     return settings.build();
   }
 
-  private static Map<String, Object> plain(Struct values) {
+  static Map<String, Object> plain(Struct values) {
     var map = new LinkedHashMap<String, Object>();
     values.getFieldsMap().forEach((key, value) -> map.put(key, plain(value)));
     return map;
