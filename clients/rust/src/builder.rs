@@ -1,5 +1,6 @@
 //! How a connection is to be made.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -28,7 +29,7 @@ const CONNECTION_WINDOW: u32 = 1 << 30;
 const FRAME_BYTES: u32 = 256 * 1024;
 
 /// Says where the server is and how to reach it; [`ClientBuilder::connect`] makes the [`Client`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct ClientBuilder {
     address: Option<String>,
@@ -67,7 +68,8 @@ impl ClientBuilder {
         self.tls_config(ClientTlsConfig::new().with_enabled_roots())
     }
 
-    /// Speaks TLS as `config` says: roots or a client certificate of one's own.
+    /// Speaks TLS as `config` says: roots or a client certificate of one's own. The time for the handshake is the
+    /// client's own: 20 s.
     ///
     /// ```no_run
     /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -145,9 +147,20 @@ impl ClientBuilder {
             .keep_alive_while_idle(false);
         #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
         if let Some(config) = self.tls.clone() {
-            return endpoint.tls_config(config).map_err(refused);
+            // Its time is not in that of the connection.
+            return endpoint.tls_config(config.timeout(CONNECT_TIMEOUT)).map_err(refused);
         }
         Ok(endpoint)
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    /// Without the token and the key of the client certificate.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("address", &self.address)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

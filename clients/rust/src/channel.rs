@@ -76,14 +76,14 @@ impl Service<Request<Body>> for Channel {
 async fn call_once(channel: &mut tonic::transport::Channel, request: Request<Body>) -> Result<Response<Body>, Status> {
     poll_fn(|cx| channel.poll_ready(cx)).await.map_err(status::from_transport)?;
     let mut answer = channel.call(request).await.map_err(status::from_transport)?;
-    status::drop_garbled_details(answer.headers_mut());
+    status::mend_garbled(answer.headers_mut());
     if answer.status() != StatusCode::OK && !answer.headers().contains_key(GRPC_STATUS) {
         return Err(status::from_http(answer.status()));
     }
     Ok(answer.map(|body| {
         Body::new(body.map_err(status::told).map_frame(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
-                status::drop_garbled_details(trailers);
+                status::mend_garbled(trailers);
             }
             frame
         }))

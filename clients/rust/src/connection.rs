@@ -20,6 +20,9 @@ use crate::v1::model_service_client::ModelServiceClient;
 /// The largest image, and facts and framing around it.
 const MAX_MESSAGE_BYTES: usize = MAX_IMAGE_BYTES + 1024 * 1024;
 
+/// The header grpc-timeout has room for eight digits, of hours at the most.
+const LONGEST_LIMIT: Duration = Duration::from_secs(99_999_999 * 3600);
+
 /// When a call is given up. None = never.
 pub(crate) type Deadline = Option<Instant>;
 
@@ -81,7 +84,8 @@ impl Connection {
 
     /// When a call that begins now is over: by its own limit, else the client's.
     pub(crate) fn deadline(&self, own: Option<Duration>) -> Deadline {
-        Instant::now().checked_add(own.or(self.timeout)?)
+        let limit = own.or(self.timeout).filter(|limit| *limit <= LONGEST_LIMIT)?;
+        Instant::now().checked_add(limit)
     }
 
     /// Works on where nobody need wait for it, as long as the runtime of the client runs.

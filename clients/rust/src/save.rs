@@ -20,10 +20,18 @@ pub(crate) fn save(path: &Path, data: &[u8], suffix: Option<&str>) -> io::Result
         fs::write(&target, data)?;
     } else {
         // Behind a link it is the file itself that is replaced.
-        let place = fs::canonicalize(&target).unwrap_or_else(|_| target.clone());
+        let place = fs::canonicalize(&target).unwrap_or_else(|_| not_there_yet(&target));
         replace(&place, data)?;
     }
     Ok(target)
+}
+
+/// Where a file is to be that does not exist.
+fn not_there_yet(target: &Path) -> PathBuf {
+    match fs::read_link(target) {
+        Ok(linked) => target.parent().unwrap_or(Path::new("")).join(linked),
+        Err(_) => target.to_owned(),
+    }
 }
 
 fn replace(target: &Path, data: &[u8]) -> io::Result<()> {
@@ -38,11 +46,11 @@ fn replace(target: &Path, data: &[u8]) -> io::Result<()> {
 
 fn write(unfinished: &Path, data: &[u8], target: &Path) -> io::Result<()> {
     let mut file = File::create_new(unfinished)?;
-    file.write_all(data)?;
+    // First of all: nobody shall read it meanwhile who may not read the file.
     if let Ok(existing) = fs::metadata(target) {
         file.set_permissions(existing.permissions())?;
     }
-    Ok(())
+    file.write_all(data)
 }
 
 /// A pipe or a device, which is written to directly.

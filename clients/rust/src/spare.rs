@@ -39,7 +39,8 @@ impl Spare {
     pub(crate) fn take(&self, size: usize) -> Vec<u8> {
         if size >= LARGE {
             let mut state = self.0.lock();
-            if state.data.as_ref().is_some_and(|(data, _)| data.capacity() >= size) {
+            // Not one that is far too large: it would be held as long as the image is.
+            if state.data.as_ref().is_some_and(|(data, _)| (size..=2 * size).contains(&data.capacity())) {
                 return state.data.take().map(|(data, _)| data).unwrap_or_default();
             }
         }

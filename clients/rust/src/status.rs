@@ -4,14 +4,18 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use h2::Reason;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The trailer that holds a google.rpc.Status.
-const DETAILS: &str = "grpc-status-details-bin";
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+/// What tonic reads as the status' message, encoded with percent signs.
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const CONTROLS_AND_PERCENT: &AsciiSet = &CONTROLS.add(b'%');
 
 /// The status for an error of the transport.
 pub(crate) fn from_transport(error: impl Into<BoxError>) -> Status {
@@ -85,13 +89,21 @@ pub(crate) fn from_http(code: StatusCode) -> Status {
     Status::new(meaning, format!("the answer is not gRPC's: HTTP status {}", code.as_u16()))
 }
 
-/// Takes details away that are not base64: tonic would panic over them.
-pub(crate) fn drop_garbled_details(headers: &mut HeaderMap) {
-    let Some(value) = headers.get(DETAILS) else { return };
-    let mut alone = HeaderMap::new();
-    alone.insert(DETAILS, value.clone());
-    let alone = MetadataMap::from_headers(alone);
-    if alone.get_bin(DETAILS).is_none_or(|value| value.to_bytes().is_err()) {
-        headers.remove(DETAILS);
+/// Makes a status readable for tonic: it would panic over details that are not base64, and take another code where the
+/// message is not UTF-8.
+pub(crate) fn mend_garbled(headers: &mut HeaderMap) {
+    if let Some(value) = headers.get(DETAILS) {
+        let alone = MetadataMap::from_headers(HeaderMap::from_iter([(DETAILS, value.clone())]));
+        if alone.get_bin(DETAILS.as_str()).is_none_or(|value| value.to_bytes().is_err()) {
+            headers.remove(DETAILS);
+        }
+    }
+    if let Some(value) = headers.get(MESSAGE) {
+        let message = percent_decode(value.as_bytes());
+        if message.clone().decode_utf8().is_err() {
+            let readable = utf8_percent_encode(&message.decode_utf8_lossy(), CONTROLS_AND_PERCENT).to_string();
+            headers.remove(MESSAGE);
+            headers.extend(HeaderValue::try_from(readable).ok().map(|value| (MESSAGE, value)));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Addresses, tokens, and what every call carries.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use super::log::{Log, short_log};
@@ -95,6 +96,46 @@ async fn what_calls_carry() {
         assert!(!call.headers.contains_key("grpc-timeout"));
     }
     assert!(!format!("{client:?}").contains("secret"));
+}
+
+/// What is secret is not printed with the words that a connection is made from.
+#[test]
+fn secrets_are_not_printed() {
+    let builder = Client::builder().address("images.example:443").token("secret token");
+    #[cfg(feature = "tls-ring")]
+    let builder = builder.tls_config(
+        crate::ClientTlsConfig::new().identity(crate::Identity::from_pem("certificate", "secret key")),
+    );
+    let printed = format!("{builder:?}");
+    assert!(printed.contains("images.example:443"), "{printed}");
+    assert!(!printed.contains("secret token") && !printed.contains(&format!("{:?}", b"secret key")), "{printed}");
+}
+
+/// Who takes a connection and never answers in TLS is given up.
+#[cfg(feature = "tls-ring")]
+#[tokio::test]
+async fn silence_in_tls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let client = Client::builder().address(address).tls_config(Default::default()).connect().unwrap();
+    let call = tokio::spawn(client.image("m").generate("a cat").into_future());
+    let (socket, _) = listener.accept().await.unwrap();
+    socket.readable().await.unwrap(); // the client greets, and waits
+    tokio::time::pause();
+    let error = tokio::time::timeout(Duration::from_secs(60), call).await.expect("an end").unwrap().unwrap_err();
+    assert_eq!((error.code(), error.billed()), (crate::Code::Unavailable, crate::Billed::No));
+}
+
+/// A limit that is too long for the wire is none.
+#[tokio::test]
+async fn endless_time_limits() {
+    let log = Log::start(short_log(), []).await;
+    for limit in [Duration::from_secs(1 << 42), Duration::MAX] {
+        let client = log.server.client().with_timeout(limit);
+        client.image("m").generate("a cat").await.unwrap();
+        client.cancel("gen_1").await.unwrap();
+    }
+    assert!(log.server.calls().iter().all(|call| !call.headers.contains_key("grpc-timeout")));
 }
 
 /// A call's own limit goes before that of its model, and that before the client's.

@@ -70,6 +70,13 @@ fn whole_or_not_at_all() {
         image("image/png").save(folder.0.join("link.png")).unwrap();
         assert!(fs::symlink_metadata(folder.0.join("link.png")).unwrap().is_symlink());
         fs::remove_file(folder.0.join("link.png")).unwrap();
+        // Also where that is not there yet.
+        symlink("new.png", folder.0.join("link.png")).unwrap();
+        image("image/png").save(folder.0.join("link.png")).unwrap();
+        assert!(fs::symlink_metadata(folder.0.join("link.png")).unwrap().is_symlink());
+        assert_eq!(fs::read(folder.0.join("new.png")).unwrap(), small());
+        fs::remove_file(folder.0.join("link.png")).unwrap();
+        fs::remove_file(folder.0.join("new.png")).unwrap();
     }
     assert_eq!(fs::read(&path).unwrap(), small());
     fs::create_dir(folder.0.join("taken.png")).unwrap();

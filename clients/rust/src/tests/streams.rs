@@ -85,6 +85,18 @@ async fn refused_by_the_server() {
     assert_eq!((error.message(), error.request_id()), ("there is no such model", "mine"));
 }
 
+/// A message that is not UTF-8, as where a proxy cuts it, is read as far as it can be; all else is as it was told.
+#[tokio::test]
+async fn garbled_messages() {
+    let trailers = || vec![("imagegen-reason", "ERROR_REASON_TIMEOUT".into()), ("grpc-message", "caf%C3 100%25".into())];
+    for events in [0, 1] {
+        let log = Log::start(short_log(), [(events, vec![Say::Status(Code::DeadlineExceeded, trailers())])]).await;
+        let error = log.server.client().image("sandbox/scene").generate("a cat").await.unwrap_err();
+        assert_eq!((error.code(), error.reason()), (Code::DeadlineExceeded, ErrorReason::Timeout));
+        assert_eq!(error.message(), "caf\u{fffd} 100%");
+    }
+}
+
 /// Details that are not base64 behind a message are no reason to fail otherwise.
 #[tokio::test]
 async fn garbled_details_at_the_end() {
