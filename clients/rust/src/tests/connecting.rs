@@ -103,9 +103,8 @@ async fn what_calls_carry() {
 fn secrets_are_not_printed() {
     let builder = Client::builder().address("images.example:443").token("secret token");
     #[cfg(feature = "tls-ring")]
-    let builder = builder.tls_config(
-        crate::ClientTlsConfig::new().identity(crate::Identity::from_pem("certificate", "secret key")),
-    );
+    let builder = builder
+        .tls_config(crate::ClientTlsConfig::new().identity(crate::Identity::from_pem("certificate", "secret key")));
     let printed = format!("{builder:?}");
     assert!(printed.contains("images.example:443"), "{printed}");
     assert!(!printed.contains("secret token") && !printed.contains(&format!("{:?}", b"secret key")), "{printed}");

@@ -88,7 +88,8 @@ async fn refused_by_the_server() {
 /// A message that is not UTF-8, as where a proxy cuts it, is read as far as it can be; all else is as it was told.
 #[tokio::test]
 async fn garbled_messages() {
-    let trailers = || vec![("imagegen-reason", "ERROR_REASON_TIMEOUT".into()), ("grpc-message", "caf%C3 100%25".into())];
+    let trailers =
+        || vec![("imagegen-reason", "ERROR_REASON_TIMEOUT".into()), ("grpc-message", "caf%C3 100%25".into())];
     for events in [0, 1] {
         let log = Log::start(short_log(), [(events, vec![Say::Status(Code::DeadlineExceeded, trailers())])]).await;
         let error = log.server.client().image("sandbox/scene").generate("a cat").await.unwrap_err();
