@@ -131,7 +131,7 @@ func do(client *imagegen.Client, step *conformancev1.Step, done *conformancev1.O
 		}
 		return err
 	case *conformancev1.Step_Measure:
-		measured, err := measureHelper(ctx, client, step, operation.Measure)
+		measured, err := measureHelper(ctx, client, operation.Measure)
 		done.Measured = measured
 		return err
 	}
@@ -156,11 +156,7 @@ func settings(step *conformancev1.Step, request wish) []imagegen.CallOption {
 		said = append(said, imagegen.WithOptions(request.GetOptions()))
 	}
 	if len(request.GetParams()) > 0 {
-		params := imagegen.Params{}
-		for provider, values := range request.GetParams() {
-			params[provider] = values.AsMap()
-		}
-		said = append(said, imagegen.WithParams(params))
+		said = append(said, imagegen.WithParams(plainParams(request)))
 	}
 	if request.GetStrict() {
 		said = append(said, imagegen.WithStrict(true))
@@ -184,6 +180,14 @@ func settings(step *conformancev1.Step, request wish) []imagegen.CallOption {
 		said = append(said, imagegen.WithResumable(true))
 	}
 	return said
+}
+
+func plainParams(request wish) imagegen.Params {
+	params := imagegen.Params{}
+	for provider, values := range request.GetParams() {
+		params[provider] = values.AsMap()
+	}
+	return params
 }
 
 func editInput(told *imagegenv1.ImageEditInput) (imagegen.EditInput, error) {
