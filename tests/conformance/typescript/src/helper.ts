@@ -113,7 +113,7 @@ async function operate(client: Client, step: Step, outcome: Outcome): Promise<vo
       outcome.models = [await client.model(operation.value.model, limits)];
       return;
     case "measure":
-      outcome.measured = await measureHelper(client, operation.value, step);
+      outcome.measured = await measureHelper(client, operation.value);
       return;
     default:
       outcome.unsupported = "the step names no operation";
@@ -239,11 +239,13 @@ function failureOf(error: ImageGenError): Failure {
   });
 }
 
-async function measureHelper(client: Client, { request, calls, parallel }: Measure, step: Step) {
+async function measureHelper(client: Client, { request, calls, parallel }: Measure) {
   if (request === undefined) throw new TypeError("the step has nothing to measure");
+  const { params, requestId } = request;
+  const prompt = request.input?.prompt ?? "";
+  const model = client.image(request.model, { params, options: { previewCount: request.options?.previewCount } });
   return await measured(calls, parallel, async () => {
-    await using stream = client.stream(request.model, request.input?.prompt ?? "", settingsOf(request, step));
-    const { images } = await stream.result();
+    const { images } = await model.generate(prompt, { requestId });
     return images.reduce((sum, image) => sum + (image.data?.length ?? 0), 0);
   });
 }

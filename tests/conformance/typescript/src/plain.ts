@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
@@ -70,7 +70,7 @@ async function operate(images: Images, step: Step, outcome: Outcome): Promise<vo
       outcome.explained = await images.explain(operation.value, options);
       return;
     case "measure":
-      outcome.measured = await measurePlain(images, operation.value, options);
+      outcome.measured = await measurePlain(images, operation.value);
       return;
     default:
       outcome.unsupported = `plain stubs do not do ${operation.case ?? "nothing"}`;
@@ -213,18 +213,41 @@ async function read(images: Images, request: ReadImageRequest, options: CallOpti
   outcome.pictures = [picture(Buffer.concat(pieces), toldOf(made))];
 }
 
-async function measurePlain(images: Images, { request, calls, parallel, checksum }: Measure, options: CallOptions) {
+async function measurePlain(images: Images, { request, calls, parallel, checksum }: Measure) {
   if (request === undefined) throw new Error("the step has nothing to measure");
+  const { model, params, requestId } = request;
+  const prompt = request.input?.prompt ?? "";
+  const previewCount = request.options?.previewCount ?? 0;
   return await measured(calls, parallel, async () => {
-    let bytes = 0;
-    let hash = createHash("sha256");
-    for await (const { event } of images.streamGenerate(request, options)) {
-      if (event.case === "complete") hash = createHash("sha256");
-      if (event.case !== "chunk" || event.value.previewNumber !== 0) continue;
-      bytes += event.value.data.length;
-      if (checksum) hash.update(event.value.data);
-    }
-    if (checksum) hash.digest();
-    return bytes;
+    const wish = { model, input: { prompt }, options: { previewCount }, params, requestId };
+    const received = new Received(checksum);
+    for await (const { event } of images.streamGenerate(wish)) received.take(event);
+    if (received.result === undefined) throw new Error("the stream ended without a result");
+    return [...received.images.values()].reduce((sum, bytes) => sum + bytes.length, 0);
   });
+}
+
+/** What a user of plain stubs keeps of a stream. */
+class Received {
+  readonly images = new Map<number, Uint8Array>();
+  result: ImageResult | undefined;
+  readonly #checksum: boolean;
+  #hash: Hash | undefined;
+
+  constructor(checksum: boolean) {
+    this.#checksum = checksum;
+  }
+
+  take(event: ImageStreamEvent["event"]): void {
+    if (event.case === "complete") {
+      this.images.set(event.value.index, new Uint8Array(event.value.image?.sizeBytes ?? 0));
+      if (this.#checksum) this.#hash = createHash("sha256");
+    } else if (event.case === "chunk" && event.value.previewNumber === 0) {
+      this.images.get(event.value.index)?.set(event.value.data, event.value.offset);
+      this.#hash?.update(event.value.data);
+    } else if (event.case === "result") {
+      this.#hash?.digest("hex");
+      this.result = event.value;
+    }
+  }
 }
