@@ -7,6 +7,7 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/client_interceptor.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -76,6 +77,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const Con
   if (!options.token.empty() && !options.tls && !loopback) {
     throw std::invalid_argument("a token is sent over TLS or to this machine only, and " + address +
                                 " is neither: set ConnectOptions::tls");
+  }
+  // gRPC ends the process over a header that it cannot send.
+  if (std::any_of(options.token.begin(), options.token.end(), [](char each) { return each < ' ' || each > '~'; })) {
+    throw std::invalid_argument("the token has a character that no header can carry, such as the end of a line");
   }
   const auto credentials = options.tls ? grpc::SslCredentials(*options.tls) : grpc::InsecureChannelCredentials();
   if (options.token.empty()) return grpc::CreateCustomChannel(address, credentials, Arguments(loopback));

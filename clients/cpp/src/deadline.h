@@ -15,7 +15,8 @@ class Deadline {
  public:
   // `limit` from now on; none if it is unset.
   explicit Deadline(std::optional<std::chrono::milliseconds> limit) {
-    if (limit) at_ = Clock::now() + std::min<std::chrono::milliseconds>(*limit, std::chrono::hours(24 * 365));
+    constexpr std::chrono::milliseconds kYear = std::chrono::hours(24 * 365);
+    if (limit) at_ = Clock::now() + std::clamp(*limit, std::chrono::milliseconds(0), kYear);
   }
 
   // What is left, 0 at least. Nothing = there is no limit.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "read_message.h"
+
 namespace imagegen::internal {
 namespace {
 
@@ -108,21 +110,29 @@ bool Generation::Next(v1::ImageStreamEvent* event, std::optional<Failure>* failu
     rpc = rpc_;
   }
   if (rpc == nullptr) throw Cancelled("the call was stopped on this side");
-  if (rpc->reader->Read(event)) {
+  const Got got = ReadMessage(*rpc->reader, event);
+  if (got == Got::kMessage) {
     Note(*event, *rpc);
     rpc->fresh = false;
     return true;
   }
+  if (got == Got::kGarbled) rpc->context.TryCancel();
   const grpc::Status status = rpc->reader->Finish();
   rpc->finished = true;
   const std::lock_guard lock(mutex_);
+  if (got == Got::kGarbled) {
+    failure->emplace(Failure{InvalidResponse("a message of the stream cannot be read")});
+    return false;
+  }
   if (status.ok()) {
     if (!ended_) failure->emplace(WithoutResult());
     return false;
   }
   failure->emplace(FailureFrom(EndOf(status, rpc->context), /*free=*/false, broken_));
-  // What a Resume or a wish that is sent again is refused for says nothing of the generation.
-  if ((*failure)->from_server && !rpc->resuming && !broken_) ended_ = true;
+  // What a Resume or a wish that is sent again is refused for says nothing of the generation, and CANCELLED may be said
+  // to this reader alone, who took nothing for too long. To stop what has ended does no harm.
+  const bool told_end = (*failure)->from_server && (*failure)->error.reason() != v1::ERROR_REASON_CANCELLED;
+  if (told_end && !rpc->resuming && !broken_) ended_ = true;
   Name((*failure)->error.generation_id());
   return false;
 }

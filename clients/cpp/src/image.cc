@@ -1,5 +1,6 @@
 #include "imagegen/image.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
@@ -74,9 +75,12 @@ std::optional<std::uint32_t> Image::height() const {
 
 std::optional<std::chrono::system_clock::time_point> Image::expire_time() const {
   if (!facts_.has_expire_time()) return std::nullopt;
-  const auto since = std::chrono::seconds(facts_.expire_time().seconds()) +
-                     std::chrono::microseconds(facts_.expire_time().nanos() / 1000);
-  return std::chrono::system_clock::time_point(since);
+  // A Timestamp can say more than the clock; with room for the nanoseconds.
+  using std::chrono::seconds;
+  using std::chrono::system_clock;
+  constexpr std::int64_t kMost = std::chrono::duration_cast<seconds>(system_clock::duration::max()).count() - 3;
+  const seconds since(std::clamp<std::int64_t>(facts_.expire_time().seconds(), -kMost, kMost));
+  return system_clock::time_point(since + std::chrono::microseconds(facts_.expire_time().nanos() / 1000));
 }
 
 std::string_view Image::bytes() const {

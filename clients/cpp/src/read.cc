@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "byte_run.h"
+#include "read_message.h"
 #include "status.h"
 
 namespace imagegen::internal {
@@ -28,7 +29,9 @@ class Reading {
     const auto reader = connection_.images().ReadImage(&context, request);
     v1::ReadImageResponse piece;
     try {
-      while (reader->Read(&piece)) Take(std::move(piece));
+      Got got = ReadMessage(*reader, &piece);
+      for (; got == Got::kMessage; got = ReadMessage(*reader, &piece)) Take(std::move(piece));
+      if (got == Got::kGarbled) throw InvalidRead("a message of image " + image_id_ + " cannot be read");
     } catch (const Error&) {
       context.TryCancel();
       while (reader->Read(&piece)) {

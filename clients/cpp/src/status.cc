@@ -6,6 +6,7 @@
 #include <google/protobuf/any.pb.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <string_view>
@@ -94,8 +95,9 @@ bool NeverConnected(const RpcEnd& end) {
 }
 
 std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration) {
-  constexpr std::int64_t kMostSeconds = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
-  std::chrono::seconds seconds(std::min(std::max(duration.seconds(), -kMostSeconds), kMostSeconds));
+  // With room for nanoseconds that are more than a second.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 3;
+  const std::chrono::seconds seconds(std::clamp<std::int64_t>(duration.seconds(), -kMost, kMost));
   return std::chrono::nanoseconds(seconds) + std::chrono::nanoseconds(duration.nanos());
 }
 

@@ -64,6 +64,23 @@ TEST(Channel, TokenGoesWithEveryCall) {
   }
 }
 
+// A token that no header can carry is refused, and not shown; gRPC would end the process over it.
+TEST(Channel, ATokenThatNoHeaderCanCarryIsRefused) {
+  FakeServer server;
+  for (const char* token : {"s3cret\n", "s3cret\x7f", "s3cr\xc3\xa9t"}) {
+    ConnectOptions options;
+    options.token = token;
+    try {
+      server.client(options).Cancel(GenerationName::ById("gen_1"));
+      ADD_FAILURE() << "a token that cannot be sent";
+    } catch (const Error&) {
+      ADD_FAILURE() << "a call with it";
+    } catch (const std::invalid_argument& error) {
+      EXPECT_EQ(std::string(error.what()).find("s3"), std::string::npos);
+    }
+  }
+}
+
 // Without a token there is no header.
 TEST(Channel, NoTokenNoHeader) {
   FakeServer server;

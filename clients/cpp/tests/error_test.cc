@@ -144,6 +144,8 @@ TEST(Error, AbsurdWaitsAreBounded) {
   proto::RetryInfo retry;
   retry.mutable_retry_delay()->set_seconds(std::numeric_limits<std::int64_t>::max());
   status.mutable_details(1)->set_value(retry.SerializeAsString());
+  retry.mutable_retry_delay()->set_nanos(std::numeric_limits<std::int32_t>::max());
+  status.mutable_details(1)->set_value(retry.SerializeAsString());
   EXPECT_GT(*FailureFrom({With(status), {}, {}}, false).error.retry_delay(), std::chrono::hours(24 * 365));
 }
 

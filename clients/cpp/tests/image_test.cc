@@ -120,5 +120,15 @@ TEST(Image, FactsMayBeAbsent) {
   EXPECT_EQ(image.expire_time(), std::chrono::system_clock::time_point(std::chrono::seconds(5)));
 }
 
+// An image that is kept beyond what the clock can say is kept for as long as it can say, and not forgotten long ago.
+TEST(Image, AbsurdExpiryIsBounded) {
+  v1::GeneratedImage told;
+  told.mutable_image()->mutable_expire_time()->set_seconds(253402300799);  // the year 9999, the last of a Timestamp
+  told.mutable_image()->mutable_expire_time()->set_nanos(999'999'999);
+  EXPECT_GT(GeneratedImage(told, nullptr).expire_time(), std::chrono::system_clock::now());
+  told.mutable_image()->mutable_expire_time()->set_seconds(-62135596800);  // the year 1
+  EXPECT_LT(GeneratedImage(told, nullptr).expire_time(), std::chrono::system_clock::time_point());
+}
+
 }  // namespace
 }  // namespace imagegen

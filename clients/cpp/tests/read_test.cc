@@ -81,6 +81,27 @@ TEST_F(Reads, GoesOnOnce) {
   EXPECT_EQ(offsets_.size(), 2);
 }
 
+// A message that cannot be read is no end to wait for.
+TEST_F(Reads, AMessageThatCannotBeReadEndsTheCall) {
+  server_.on_read = [this](auto& context, const auto&, auto& writer) {
+    v1::ReadImageResponse piece;
+    *piece.mutable_image() = Opening(0, told_).complete().image();
+    piece.mutable_image()->set_media_type("\xff is no UTF-8");
+    writer.Write(piece);
+    writer.Write(piece);
+    return server_.UntilLeft(context);
+  };
+  ConnectOptions options;
+  options.timeout = std::chrono::seconds(5);
+  try {
+    server_.client(options).Read(Image::FromId("img_0"));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.reason(), v1::ERROR_REASON_INVALID_RESPONSE);
+    EXPECT_EQ(error.billed(), v1::BILLED_NO);
+  }
+}
+
 // What the server refuses is not asked again.
 TEST_F(Reads, RefusalIsFinal) {
   stop_ = 0;

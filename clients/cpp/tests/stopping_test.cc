@@ -198,6 +198,37 @@ TEST_F(Stopping, ARepeatedWishIsStopped) {
   internal::ScaleBackoff(1);
 }
 
+// A server that turns away a reader who was too slow says CANCELLED of the call, while what is resumable runs on.
+TEST_F(Stopping, AReaderThatWasTurnedAwayStopsItAllTheSame) {
+  server_.on_stream_generate = [](auto& context, const auto&, auto& writer) {
+    Play(Numbered({{StartedEvent()}}), writer);
+    return Worded(context, grpc::StatusCode::CANCELLED, v1::ERROR_REASON_CANCELLED, "unknown");
+  };
+  {
+    ImageStream stream = Begin(Resumable());
+    EXPECT_THROW(stream.Result(), Error);
+  }
+  EXPECT_EQ(server_.calls("Cancel"), 1);
+  ImageStream stream = Begin(Named());
+  EXPECT_THROW(stream.Result(), Error);
+  stream.Abort();
+  EXPECT_EQ(server_.calls("Cancel"), 2);
+}
+
+// A time limit below any clock is over at once.
+TEST_F(Stopping, AbsurdTimeLimitsAreBounded) {
+  for (const auto limit : {std::chrono::milliseconds::min(), std::chrono::milliseconds(-1)}) {
+    CallSettings settings;
+    settings.timeout = limit;
+    try {
+      Begin(settings).Result();
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.reason(), v1::ERROR_REASON_TIMEOUT);
+    }
+  }
+}
+
 // client.Cancel tells whether it was running.
 TEST_F(Stopping, CancelByName) {
   server_.on_cancel = [](auto&, const auto& request, auto& answer) {

@@ -106,6 +106,25 @@ TEST_F(Streams, InvalidResponseEndsTheCall) {
   EXPECT_TRUE(server_.WaitForLeft());
 }
 
+// A message that cannot be read is no end to wait for: the call is over, and nobody pays for what would follow.
+TEST_F(Streams, AMessageThatCannotBeReadEndsTheCall) {
+  log_ = Numbered({{StartedEvent(), ProgressEvent(), ProgressEvent()}});
+  log_[1].mutable_progress()->set_message("\xff is no UTF-8");
+  end_ = [this](auto& context) { return server_.UntilLeft(context); };
+  ImageStream stream = Begin();
+  auto waiting = std::async(std::launch::async, [&] {
+    try {
+      stream.Result();
+    } catch (const Error& error) {
+      return error.reason();
+    }
+    return v1::ERROR_REASON_UNSPECIFIED;
+  });
+  EXPECT_TRUE(server_.WaitForLeft());
+  stream.Abort();
+  EXPECT_EQ(waiting.get(), v1::ERROR_REASON_INVALID_RESPONSE);
+}
+
 // A stream that nobody reads is left by destruction, which the server sees at once.
 TEST_F(Streams, DestructionLeaves) {
   end_ = [this](auto& context) { return server_.UntilLeft(context); };

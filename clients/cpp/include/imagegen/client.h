@@ -66,7 +66,7 @@ class Client {
   ///     IMAGEGEN_ADDRESS, else "127.0.0.1:50051".
   /// @param options TLS, token and time limit.
   /// @throws std::invalid_argument the address is a URL or has no port, or the token would travel in clear text beyond
-  ///     this machine.
+  ///     this machine or cannot stand in a header.
   explicit Client(std::string address = {}, const ConnectOptions& options = {});
 
   /// Where the server is.
