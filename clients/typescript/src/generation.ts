@@ -44,13 +44,14 @@ export class Generation {
   readonly #lifetime: Lifetime;
   readonly #deadline: Deadline;
   readonly #backoff = new Backoff();
-  readonly #left = new AbortController();
   readonly #untrack: () => void;
   #watch: ReturnType<typeof setTimeout> | undefined;
   #rpc: Rpc<ImageStreamEvent>;
   #known: boolean; // the server has it: it is resumed, not asked for again
   #resuming = false;
   #repeated = false; // the request was sent more than once, and the server may have had it the first time
+  #left = false; // nobody reads on
+  #waiting: AbortController | undefined; // ends the pause before the next try
   #ended = false; // the server told the end, so there is nothing to stop
   #lost = false; // the connection broke for good, and who knows the generation's name may come back to it
   #cancelling: Promise<unknown> | undefined;
@@ -78,9 +79,12 @@ export class Generation {
   async receive(): Promise<ImageStreamEvent> {
     for (;;) {
       try {
-        return await this.#next();
+        const event = await this.#rpc.receive();
+        if (event === undefined) throw invalidResponse("the stream ended without a result");
+        this.#note(event);
+        return event;
       } catch (cause) {
-        const error = cause as ImageGenError;
+        const error = this.#failed(cause);
         if (!(await this.#again(error))) {
           this.#lost = connectionBroke(error);
           throw error;
@@ -89,8 +93,7 @@ export class Generation {
     }
   }
 
-  async #next(): Promise<ImageStreamEvent> {
-    const event = await this.#received();
+  #note(event: ImageStreamEvent): void {
     this.#backoff.renew();
     this.sequence = Math.max(this.sequence, event.sequence);
     if (event.event.case === "started") {
@@ -103,35 +106,27 @@ export class Generation {
     }
     if (this.#rpc.fresh && this.generationId === "") this.#name(this.#rpc.header?.get(generationIdHeader) ?? "");
     this.#rpc.fresh = false;
-    return event;
   }
 
-  async #received(): Promise<ImageStreamEvent> {
-    let event: ImageStreamEvent | undefined;
-    try {
-      event = await this.#rpc.receive();
-    } catch (cause) {
-      if (this.#left.signal.aborted) throw cancelled("the call was stopped on this side");
-      const error = errorFromCall(cause, { header: this.#rpc.header });
-      // What a Resume, or the same request again, is refused for says nothing of the generation.
-      if (fromServer(error) && !this.#resuming && !this.#repeated) this.#ended = true;
-      this.#name(error.generationId ?? "");
-      throw withIds(error, this.generationId, this.requestId);
-    }
-    if (event === undefined) throw invalidResponse("the stream ended without a result");
-    return event;
+  #failed(cause: unknown): ImageGenError {
+    if (this.#left) return cancelled("the call was stopped on this side");
+    const error = errorFromCall(cause, { header: this.#rpc.header });
+    // What a Resume, or the same request again, is refused for says nothing of the generation.
+    if (fromServer(error) && !this.#resuming && !this.#repeated) this.#ended = true;
+    this.#name(error.generationId ?? "");
+    return withIds(error, this.generationId, this.requestId);
   }
 
   /** Begin anew where the stream broke with `error`; false if that is not to be. */
   async #again(error: ImageGenError): Promise<boolean> {
     // A server that is busy has no place for another reader right now; the generation goes on all the same.
     const busy = this.#resuming && error.reason === "ERROR_REASON_SERVER_BUSY";
-    if (this.#ended || this.#left.signal.aborted || !this.#lifetime.resumable || !(busy || isBreak(error)))
-      return false;
+    if (this.#ended || this.#left || !this.#lifetime.resumable || !(busy || isBreak(error))) return false;
     const delayMs = this.#backoff.next();
     if (delayMs === undefined) return false;
-    await pause(this.#deadline.within(delayMs), this.#left.signal);
-    if (this.#left.signal.aborted) throw cancelled("the call was stopped on this side");
+    this.#waiting = new AbortController();
+    await pause(this.#deadline.within(delayMs), this.#waiting.signal);
+    if (this.#left) throw cancelled("the call was stopped on this side");
     this.#repeated = true;
     this.#rpc = this.#begin(this.#continuation());
     return true;
@@ -154,7 +149,8 @@ export class Generation {
   /** Go away. What nobody else can know of is stopped at the server: that is the promise returned. */
   leave(): Promise<unknown> | undefined {
     this.#settle();
-    this.#left.abort();
+    this.#left = true;
+    this.#waiting?.abort();
     // What was told to its end is just about to end by itself.
     if (!this.#ended) this.#rpc.cancel();
     if (this.#lifetime.owned && !this.#ended && !this.#lost) return this.#cancel();
@@ -164,6 +160,7 @@ export class Generation {
   /** As `leave`, waiting a moment for the server to have heard of it. */
   async leaveAndWait(): Promise<void> {
     const told = this.leave();
+    if (this.#ended) return; // the server has nothing to hear
     await this.#connection.flush();
     if (told === undefined) return;
     const done = new AbortController();

@@ -52,7 +52,7 @@ export class Wish {
 
   /** A wish for a model with nothing else said. */
   constructor(model: string, settings: CallSettings = {}, options: SaidOptions = {}, params: Wish["params"] = {}) {
-    this.model = model;
+    this.model = checkedString("model", model);
     this.settings = settings;
     this.options = options;
     this.params = params;
@@ -66,7 +66,7 @@ export class Wish {
    */
   with(said: CallSettings): Wish {
     const settings: CallSettings = { ...this.settings, ...withoutUndefined(said) };
-    const { delivery, onDisconnect, resumable, fallbackModels } = settings;
+    const { delivery, onDisconnect, resumable } = settings;
     checkDelivery(delivery);
     if (onDisconnect !== undefined && !Object.hasOwn(departures, onDisconnect)) {
       throw new TypeError(`onDisconnect is "cancel" or "detach", not ${JSON.stringify(onDisconnect)}`);
@@ -74,10 +74,8 @@ export class Wish {
     if (resumable && onDisconnect === "cancel") {
       throw new TypeError('a generation that ends with its connection cannot be resumed: onDisconnect is "cancel"');
     }
-    if (fallbackModels !== undefined && !Array.isArray(fallbackModels)) {
-      throw new TypeError("fallbackModels is a list of models");
-    }
-    const options = { ...this.options, ...saidOptions(said.options) };
+    checkWords(settings);
+    const options = said.options === undefined ? this.options : { ...this.options, ...saidOptions(said.options) };
     const params = said.params === undefined ? this.params : mergeParams(this.params, copyParams(said.params));
     return new Wish(this.model, settings, options, params);
   }
@@ -104,21 +102,21 @@ export class Wish {
 
   /** The request for new pictures. Throws as `with`. */
   generate(prompt: string): GenerateRequest {
-    return checked(GenerateRequestSchema, { ...this.#common(), input: { prompt } });
+    return create(GenerateRequestSchema, { ...this.#common(), input: { prompt: checkedString("prompt", prompt) } });
   }
 
   /** The request for changed pictures. Throws as `with`, and for an image without source. */
   edit(prompt: string, { image, images = [], mask }: EditSettings): EditRequest {
     const given = image === undefined ? images : [image, ...images];
-    const request = checked(EditRequestSchema, { ...this.#common(), input: { prompt } });
-    const { input } = request;
-    if (input !== undefined) {
-      input.images = given.map(imageSource);
-      if (mask !== undefined) input.mask = imageSource(mask);
-    }
-    return request;
+    const input = {
+      prompt: checkedString("prompt", prompt),
+      images: given.map(imageSource),
+      ...(mask !== undefined && { mask: imageSource(mask) }),
+    };
+    return create(EditRequestSchema, { ...this.#common(), input });
   }
 
+  /** What all requests carry: checked by `with`, so that it need not be looked at again. */
   #common() {
     const { strict = false, delivery, requestId, onDisconnect } = this.settings;
     const { fallbackModels, retryAmbiguous, fallbackOnContentFiltered } = this.settings;
@@ -176,6 +174,21 @@ export function checked<Desc extends DescMessage>(schema: Desc, init: MessageIni
   }
 }
 
+function checkedString(name: string, value: unknown): string {
+  if (typeof value !== "string") throw new TypeError(`${name} is a string, not ${typeof value}`);
+  return value;
+}
+
+function checkWords({ requestId, fallbackModels = [], ...flags }: CallSettings): void {
+  if (requestId !== undefined) checkedString("requestId", requestId);
+  if (!Array.isArray(fallbackModels)) throw new TypeError("fallbackModels is a list of models");
+  for (const model of fallbackModels) checkedString("fallbackModels", model);
+  for (const name of ["strict", "retryAmbiguous", "fallbackOnContentFiltered"] as const) {
+    const value: unknown = flags[name];
+    if (value !== undefined && typeof value !== "boolean") throw new TypeError(`${name} is true or false`);
+  }
+}
+
 function checkDelivery(delivery: DeliveryMode | undefined): void {
   if (delivery !== undefined && !Object.hasOwn(deliveries, delivery)) {
     throw new TypeError(`delivery is "inline" or "reference", not ${JSON.stringify(delivery)}`);
@@ -183,7 +196,7 @@ function checkDelivery(delivery: DeliveryMode | undefined): void {
 }
 
 /** The fields that are said, and no others: a whole message has values for all of them. */
-function saidOptions(options: ImageOptions = {}): SaidOptions {
+function saidOptions(options: ImageOptions): SaidOptions {
   const known = new Set<string>(ImageOptionsSchema.fields.map((field) => field.localName));
   const unknown = Object.keys(options).find((name) => !known.has(name) && !name.startsWith("$"));
   if (unknown !== undefined) throw new TypeError(`options has no field ${JSON.stringify(unknown)}`);

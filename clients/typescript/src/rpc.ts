@@ -23,12 +23,13 @@ export class Rpc<T> {
     };
     const options = { ...deadline.limit(), signal: this.#controller.signal, onHeader };
     this.#messages = begin(options)[Symbol.asyncIterator]();
-    this.#next = this.#ask();
+    this.#next = this.#messages.next();
+    this.#next.catch(() => {}); // seen: there may be nobody who waits
   }
 
   /** The next message; `undefined` at the good end. Rejects with what connect says. */
   async receive(): Promise<T | undefined> {
-    const next = this.#next ?? this.#ask();
+    const next = this.#next ?? this.#messages.next();
     this.#next = undefined;
     const { done, value } = await next;
     return done ? undefined : value;
@@ -37,20 +38,13 @@ export class Rpc<T> {
   /** End it. */
   cancel(): void {
     this.#controller.abort();
-    void this.#ask(); // connect clears the timer of the time limit when somebody sees the end
+    this.#messages.next().catch(() => {}); // connect clears the timer of the time limit when somebody sees the end
   }
 
   /** Take the good end that follows the last message, so that the server sees one too. */
   finish(): void {
     const timer = setTimeout(() => this.cancel(), lingerMs);
-    void this.#ask()
-      .catch(() => {})
-      .finally(() => clearTimeout(timer));
-  }
-
-  #ask(): Promise<IteratorResult<T>> {
-    const next = this.#messages.next();
-    next.catch(() => {}); // seen: there may be nobody who waits
-    return next;
+    const ended = () => clearTimeout(timer);
+    this.#messages.next().then(ended, ended);
   }
 }

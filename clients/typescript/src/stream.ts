@@ -109,9 +109,7 @@ export class ImageStream implements AsyncIterable<ImageEvent>, AsyncDisposable {
 
   /** Take one more message in: one for all who wait. */
   #advance(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
+    this.#reading ??= this.#read();
     return this.#reading;
   }
 
@@ -126,6 +124,8 @@ export class ImageStream implements AsyncIterable<ImageEvent>, AsyncDisposable {
       this.#finish(errorFromCall(error, {}));
       // Bytes that are not the promised ones: nobody shall pay for more of them.
       this.#generation.leave()?.catch(() => {});
+    } finally {
+      this.#reading = undefined;
     }
   }
 
