@@ -174,8 +174,8 @@ func (c *Client) Resume(ctx context.Context, of GenerationRef, options ...Resume
 	if generationID != "" {
 		request.Generation = &pb.ResumeRequest_GenerationId{GenerationId: generationID}
 	}
-	if err := refuseText(request); err != nil {
-		return nil, err
+	if refusal := refuseText(request, ""); refusal != nil {
+		return nil, refusal
 	}
 	generation, err := c.start(ctx, request, how.timeout, lifetime{resumable: true, shared: true})
 	if err != nil {

@@ -66,15 +66,13 @@ func (c *Client) start(ctx context.Context, request proto.Message, limit time.Du
 	case *pb.EditRequest:
 		g.requestID = request.GetRequestId()
 	}
-	limited, expire := c.limit(ctx, limit)
-	inner, cancel := context.WithCancel(limited)
-	g.ctx, g.cancel = inner, func() { cancel(); expire() }
+	g.ctx, g.cancel = c.limit(ctx, limit)
 	if err := c.track(g); err != nil {
 		g.cancel()
 		return nil, err
 	}
 	g.mu.Lock()
-	g.unwatch = context.AfterFunc(limited, func() { g.leave() })
+	g.unwatch = context.AfterFunc(g.ctx, func() { g.leave() })
 	g.mu.Unlock()
 	g.begin(request)
 	return g, nil

@@ -78,7 +78,11 @@ func AfterSequence(sequence uint32) ResumeOption {
 // WithOptions sets several wishes at once; unset fields leave what is there.
 func WithOptions(options *pb.ImageOptions) CallOption {
 	said := proto.CloneOf(options)
-	return callOption(func(w *wish) { w.options = mergeOptions(w.options, said) })
+	refusal := refuseText(said, "options.")
+	return callOption(func(w *wish) {
+		w.options = mergeOptions(w.options, said)
+		w.refuse(refusal)
+	})
 }
 
 func option(set func(*pb.ImageOptions)) CallOption {
@@ -150,7 +154,12 @@ type Params = map[string]map[string]any
 // that a double cannot hold exactly (whole numbers from 2^53 in magnitude on, NaN, infinity) is refused with its path:
 // give it as a string.
 func WithParams(params Params) CallOption {
-	return callOption(func(w *wish) { w.params = mergeParams(w.params, params) })
+	return callOption(func(w *wish) {
+		var refusal *RefusedError
+		w.params = mergeParams(w.params, params)
+		w.values, refusal = paramsToProto(w.params)
+		w.refuse(refusal)
+	})
 }
 
 // WithStrict refuses, before anything is spent, what would be a warning.
@@ -163,7 +172,12 @@ func WithResumable(resumable bool) CallOption {
 
 // WithRequestID is the caller's own id for a call, best a UUID. The same id and wish again joins the running generation
 // or replays its result. Without [WithOnDisconnect] such a generation runs on when it is left.
-func WithRequestID(id string) CallOption { return callOption(func(w *wish) { w.requestID = id }) }
+func WithRequestID(id string) CallOption {
+	return callOption(func(w *wish) {
+		w.requestID = id
+		w.refuse(refuseBytes(id, "request_id"))
+	})
+}
 
 // WithOnDisconnect says what it means that every reader of the generation has gone away. Unset: DETACH with
 // [WithRequestID], else CANCEL.
@@ -174,7 +188,11 @@ func WithOnDisconnect(on pb.OnDisconnect) CallOption {
 // WithFallbackModels are tried in this order when the provider fails, while nothing was accepted or shown, after those of
 // the alias if the model is one.
 func WithFallbackModels(models ...string) CallOption {
-	return callOption(func(w *wish) { w.retry = mergeRetry(w.retry, func(r *pb.RetryPolicy) { r.FallbackModels = models }) })
+	refusal := refuseText(&pb.RetryPolicy{FallbackModels: models}, "retry.")
+	return callOption(func(w *wish) {
+		w.retry = mergeRetry(w.retry, func(r *pb.RetryPolicy) { r.FallbackModels = models })
+		w.refuse(refusal)
+	})
 }
 
 // WithRetryAmbiguous repeats also an attempt that may have been billed. Unset: only if the server's configuration says so.

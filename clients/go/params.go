@@ -27,7 +27,7 @@ func mergeParams(bound, given Params) Params {
 	return merged
 }
 
-func paramsToProto(params Params) (map[string]*structpb.Struct, error) {
+func paramsToProto(params Params) (map[string]*structpb.Struct, *RefusedError) {
 	if len(params) == 0 {
 		return nil, nil
 	}
@@ -45,7 +45,7 @@ func paramsToProto(params Params) (map[string]*structpb.Struct, error) {
 	return made, nil
 }
 
-func objectToProto(object reflect.Value, path string) (*structpb.Struct, error) {
+func objectToProto(object reflect.Value, path string) (*structpb.Struct, *RefusedError) {
 	if object.Type().Key().Kind() != reflect.String {
 		return nil, refused(path, "its keys are %v, and JSON has only strings there", object.Type().Key())
 	}
@@ -64,7 +64,7 @@ func objectToProto(object reflect.Value, path string) (*structpb.Struct, error) 
 	return made, nil
 }
 
-func valueToProto(value reflect.Value, path string) (*structpb.Value, error) {
+func valueToProto(value reflect.Value, path string) (*structpb.Value, *RefusedError) {
 	for value.Kind() == reflect.Interface || value.Kind() == reflect.Pointer {
 		value = value.Elem()
 	}
@@ -103,7 +103,7 @@ func valueToProto(value reflect.Value, path string) (*structpb.Value, error) {
 	return nil, refused(path, "%v is not a JSON value", value.Type())
 }
 
-func listToProto(list reflect.Value, path string) (*structpb.Value, error) {
+func listToProto(list reflect.Value, path string) (*structpb.Value, *RefusedError) {
 	if list.Type().Elem().Kind() == reflect.Uint8 {
 		return nil, refused(path, "JSON has no bytes: give them as the text that the provider wants, such as base64")
 	}
@@ -118,7 +118,7 @@ func listToProto(list reflect.Value, path string) (*structpb.Value, error) {
 	return structpb.NewListValue(made), nil
 }
 
-func numberToProto(number float64, path string) (*structpb.Value, error) {
+func numberToProto(number float64, path string) (*structpb.Value, *RefusedError) {
 	if math.IsNaN(number) || math.IsInf(number, 0) {
 		return nil, refused(path, "JSON cannot say %v", number)
 	}

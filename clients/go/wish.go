@@ -8,6 +8,7 @@ import (
 	pb "github.com/imagegen/imagegen/clients/go/imagegen/v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // A wish is everything about a call but its prompt and images. It is a value: `with` makes another.
@@ -15,6 +16,7 @@ type wish struct {
 	model        string
 	options      *pb.ImageOptions
 	params       Params
+	values       map[string]*structpb.Struct // params as they are sent; shared by requests, never changed
 	strict       bool
 	delivery     pb.DeliveryMode
 	timeout      time.Duration
@@ -26,10 +28,16 @@ type wish struct {
 }
 
 func plainWish(model string) wish {
-	return wish{model: model, options: &pb.ImageOptions{}, delivery: pb.DeliveryMode_DELIVERY_MODE_INLINE}
+	return wish{
+		model:    model,
+		options:  &pb.ImageOptions{},
+		delivery: pb.DeliveryMode_DELIVERY_MODE_INLINE,
+		refusal:  refuseBytes(model, "model"),
+	}
 }
 
-// with is this wish with what a call says laid over it.
+// with is this wish with what a call says laid over it. Options check and convert what they say themselves, so that for
+// what a model is bound with it is done once and not in each call.
 func (w wish) with(options []CallOption) wish {
 	for _, option := range options {
 		option.applyCall(&w)
@@ -37,13 +45,19 @@ func (w wish) with(options []CallOption) wish {
 	if w.delivery == pb.DeliveryMode_DELIVERY_MODE_UNSPECIFIED {
 		w.delivery = pb.DeliveryMode_DELIVERY_MODE_INLINE
 	}
-	if w.refusal == nil {
-		w.refusal = w.refuse()
-	}
+	w.refuse(w.contradiction())
 	return w
 }
 
-func (w wish) refuse() *RefusedError {
+// refuse keeps the first refusal there is, for the call to return.
+func (w *wish) refuse(refusal *RefusedError) {
+	if w.refusal == nil {
+		w.refusal = refusal
+	}
+}
+
+// contradiction is what is wrong with settings that name no text.
+func (w wish) contradiction() *RefusedError {
 	if refusal := refuseDelivery(w.delivery); refusal != nil {
 		return refusal
 	}
@@ -65,7 +79,9 @@ func refuseDelivery(mode pb.DeliveryMode) *RefusedError {
 
 // withoutPreviews is this wish for a caller who waits for the end only.
 func (w wish) withoutPreviews() wish {
-	w.options = mergeOptions(&pb.ImageOptions{PreviewCount: proto.Uint32(0)}, w.options)
+	if w.options.PreviewCount == nil {
+		w.options = mergeOptions(w.options, &pb.ImageOptions{PreviewCount: proto.Uint32(0)})
+	}
 	return w
 }
 
@@ -82,25 +98,21 @@ func (w wish) lifetime() lifetime {
 }
 
 func (w wish) generate(prompt string) (*pb.GenerateRequest, error) {
+	w.refuse(refuseBytes(prompt, "input.prompt"))
 	if w.refusal != nil {
 		return nil, w.refusal
 	}
-	params, err := paramsToProto(w.params)
-	if err != nil {
-		return nil, err
-	}
-	request := &pb.GenerateRequest{
+	return &pb.GenerateRequest{
 		Model:        w.model,
 		Input:        &pb.ImageInput{Prompt: prompt},
 		Options:      w.options,
-		Params:       params,
+		Params:       w.values,
 		Strict:       w.strict,
 		Delivery:     &pb.Delivery{Mode: w.delivery},
 		RequestId:    w.requestID,
 		OnDisconnect: w.onDisconnect,
 		Retry:        w.retry,
-	}
-	return request, refuseText(request)
+	}, nil
 }
 
 func (w wish) edit(input EditInput) (*pb.EditRequest, error) {
@@ -131,7 +143,10 @@ func (w wish) edit(input EditInput) (*pb.EditRequest, error) {
 			return nil, err
 		}
 	}
-	return request, refuseText(request)
+	if refusal := refuseText(request.Input, "input."); refusal != nil {
+		return nil, refusal
+	}
+	return request, nil
 }
 
 // handle names a wish that may run on without its reader, so that it can be found again and stopped from the start.
@@ -168,12 +183,10 @@ func mergeRetry(bound *pb.RetryPolicy, set func(*pb.RetryPolicy)) *pb.RetryPolic
 	return merged
 }
 
-// refuseText sees text that is not UTF-8, which gRPC would refuse in words that name no field.
-func refuseText(message proto.Message) error {
-	if refusal := wrongText(message.ProtoReflect(), ""); refusal != nil {
-		return refusal
-	}
-	return nil
+// refuseText sees text that is not UTF-8, which gRPC would refuse in words that name no field. `path` is where the
+// message stands in the request, with a dot behind it.
+func refuseText(message proto.Message, path string) *RefusedError {
+	return wrongText(message.ProtoReflect(), path)
 }
 
 func wrongText(message protoreflect.Message, path string) (refusal *RefusedError) {

@@ -120,6 +120,10 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"on_disconnect": client.Image(scene, WithOnDisconnect(9)),
 		"request_id":    client.Image(scene, WithRequestID("mine")),
 		"model":         client.Image("\xff"),
+		"params.a.n":    client.Image(scene, WithParams(Params{"a": {"n": math.NaN()}})),
+
+		"options.quality":          client.Image(scene, WithQuality("\xff")),
+		"retry.fallback_models[1]": client.Image(scene, WithFallbackModels("a/b", "\xff")),
 	} {
 		_, err := bound.Generate(t.Context(), "a cat")
 		wantRefusal(t, err, field)
@@ -129,6 +133,8 @@ func TestSettingsThatCannotBe(t *testing.T) {
 	bound := client.Image(scene)
 	_, err := bound.Stream(t.Context(), "caf\xe9")
 	wantRefusal(t, err, "input.prompt")
+	_, err = bound.Stream(t.Context(), "a cat", WithRequestID("\xff"))
+	wantRefusal(t, err, "request_id")
 	_, err = bound.Edit(t.Context(), EditInput{Images: []*Image{ImageFromID("a"), ImageFromURL("\xff")}})
 	wantRefusal(t, err, "input.images[1].url")
 	_, err = bound.Edit(t.Context(), EditInput{Images: []*Image{ImageFromID("")}})
