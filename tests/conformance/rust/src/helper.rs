@@ -1,5 +1,6 @@
 //! Steps done with the helper, through its public API only.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use imagegen_client::v1::image_source::Source;
@@ -8,6 +9,7 @@ use imagegen_client::v1::{
 };
 use imagegen_client::{Certificate, Client, ClientTlsConfig, Draw, Edit, Error, Event, Image, ImageStream, Outcome};
 use imagegen_client::{ImageModel, json_from_struct};
+use prost_types::Struct;
 use serde_json::{Map, Number, Value};
 
 use crate::Failed;
@@ -148,7 +150,7 @@ async fn read(stream: &mut ImageStream, step: &Step, seen: &mut v1::Outcome) -> 
     }
 }
 
-pub fn prompt(asked: &GenerateRequest) -> String {
+fn prompt(asked: &GenerateRequest) -> String {
     asked.input.as_ref().map(|input| input.prompt.clone()).unwrap_or_default()
 }
 
@@ -163,17 +165,13 @@ macro_rules! bound {
         if let Some(options) = &$asked.options {
             model = model.with_options(options.clone());
         }
-        let params = $asked
-            .params
-            .iter()
-            .map(|(provider, values)| (provider.clone(), whole(Value::Object(json_from_struct(values)))));
-        model = model.with_params(params.collect::<Map<_, _>>());
+        model = model.with_params(params(&$asked.params));
         let delivery = $asked.delivery.map(|delivery| delivery.mode()).unwrap_or_default();
         retry(model.delivery(delivery).on_disconnect($asked.on_disconnect()), $asked.retry.as_ref())
     }};
 }
 
-pub fn model(client: &Client, step: &Step, asked: &GenerateRequest) -> ImageModel {
+fn model(client: &Client, step: &Step, asked: &GenerateRequest) -> ImageModel {
     bound!(client, step, asked)
 }
 
@@ -189,7 +187,7 @@ fn retry(model: ImageModel, asked: Option<&RetryPolicy>) -> ImageModel {
         .fallback_on_content_filtered(asked.fallback_on_content_filtered)
 }
 
-pub async fn draw<T: Outcome>(call: Draw<T>, asked: &GenerateRequest) -> Result<T, Error> {
+async fn draw<T: Outcome>(call: Draw<T>, asked: &GenerateRequest) -> Result<T, Error> {
     call.request_id(&asked.request_id).await
 }
 
@@ -210,6 +208,11 @@ fn image(given: ImageSource) -> Image {
         None => Image::default(),
     };
     image.with_media_type(given.media_type)
+}
+
+/// Parameters as a caller would write them.
+pub fn params(asked: &HashMap<String, Struct>) -> Map<String, Value> {
+    asked.iter().map(|(provider, values)| (provider.clone(), whole(Value::Object(json_from_struct(values))))).collect()
 }
 
 /// JSON with whole numbers as such, as a caller would write them.
