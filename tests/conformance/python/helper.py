@@ -1,7 +1,7 @@
 """Steps done with the helper, by its public names only."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -370,11 +370,12 @@ async def measure(step: driver_pb2.Step) -> driver_pb2.Measured:
     """Make calls through stream(), as a user does who waits for the result."""
     wish = step.measure.request
     async with _client(step) as client:
-        model = client.image(wish.model)
-        settings: Mapping[str, Any] = _settings(wish, step)
+        settings: dict[str, Any] = _settings(wish, step)
+        prompt, request_id = wish.input.prompt, settings.pop("request_id")
+        model = client.image(wish.model, **settings)
 
         async def call() -> int:
-            async with model.stream(wish.input.prompt, **settings) as stream:
+            async with model.stream(prompt, request_id=request_id) as stream:
                 return sum(len(image.bytes) for image in (await stream.result()).images)
 
         return await measured(step.measure, call)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import grpc
 from conformance.v1 import driver_pb2
-from imagegen.v1 import image_pb2, image_service_pb2_grpc, image_stream_pb2
+from google.protobuf import json_format
+from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, image_stream_pb2
 
 from .measuring import measured
 
@@ -201,18 +202,39 @@ async def _read(call: "grpc.aio.UnaryStreamCall[Any, Any]", outcome: driver_pb2.
 
 
 async def measure(step: driver_pb2.Step) -> driver_pb2.Measured:
-    """Make calls and read their chunks, each copied once into the bytes of its image."""
+    """Make calls and read their chunks, each copied once into the bytes of its image, as users of plain stubs do."""
+    wish = step.measure.request
+    model, prompt, request_id = wish.model, wish.input.prompt, wish.request_id
+    previews = wish.options.preview_count
+    params = {provider: json_format.MessageToDict(values) for provider, values in wish.params.items()}
     async with _channel(step) as channel:
         images = image_service_pb2_grpc.ImageServiceStub(channel)
 
         async def call() -> int:
-            pieces: list[bytes] = []
-            digest = hashlib.sha256()
-            async for event in images.StreamGenerate(step.measure.request):
-                if event.WhichOneof("event") == "chunk" and not event.chunk.preview_number:
-                    pieces.append(event.chunk.data)
-                    if step.measure.checksum:
-                        digest.update(event.chunk.data)
-            return len(b"".join(pieces))
+            request = image_service_pb2.GenerateRequest(
+                model=model,
+                input=image_pb2.ImageInput(prompt=prompt),
+                options=image_pb2.ImageOptions(preview_count=previews),
+                request_id=request_id,
+            )
+            for provider, values in params.items():
+                request.params[provider].update(values)
+            pieces: dict[int, list[bytes]] = {}
+            digests: dict[int, Any] = {}
+            result = image_pb2.ImageResult()
+            async for event in images.StreamGenerate(request):
+                match event.WhichOneof("event"):
+                    case "chunk" if not event.chunk.preview_number:
+                        chunk = event.chunk
+                        pieces.setdefault(chunk.index, []).append(chunk.data)
+                        if step.measure.checksum:
+                            digests.setdefault(chunk.index, hashlib.sha256()).update(chunk.data)
+                    case "result":
+                        result = event.result
+            whole = {index: b"".join(parts) for index, parts in pieces.items()}
+            for made in result.images:
+                if step.measure.checksum and digests[made.index].hexdigest() != made.image.sha256:
+                    raise ValueError(f"image {made.index} is damaged")
+            return sum(len(whole[made.index]) for made in result.images)
 
         return await measured(step.measure, call)

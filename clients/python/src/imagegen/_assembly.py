@@ -81,11 +81,9 @@ class _Opening:
     """The image opened last."""
 
     event: image_stream_pb2.ImagePreview | image_pb2.GeneratedImage
+    index: int
+    number: int
     run: ByteRun
-
-    def takes(self, chunk: image_stream_pb2.ImageChunk) -> bool:
-        number = self.event.number if isinstance(self.event, image_stream_pb2.ImagePreview) else _FINISHED
-        return (self.event.index, number) == (chunk.index, chunk.preview_number)
 
 
 class Assembler:
@@ -140,7 +138,7 @@ class Assembler:
         if not self._chunked:
             return _preview_event(preview, None)
         try:
-            self._open = _Opening(preview, ByteRun(preview.image))
+            self._open = _Opening(preview, preview.index, preview.number, ByteRun(preview.image))
         except ImageGenError:
             return None
         return None
@@ -149,12 +147,12 @@ class Assembler:
         self._end_open()
         if not self._chunked:
             return self._complete_event(made, None)
-        self._open = _Opening(made, ByteRun(made.image))
+        self._open = _Opening(made, made.index, _FINISHED, ByteRun(made.image))
         return None
 
     def _chunk(self, chunk: image_stream_pb2.ImageChunk) -> ImageEvent | None:
         opening = self._open
-        if opening is None or not opening.takes(chunk):
+        if opening is None or opening.index != chunk.index or opening.number != chunk.preview_number:
             if chunk.preview_number != _FINISHED:
                 return None  # the rest of a preview that was given up
             if not self._whole and opening is None and chunk.index not in self._images:

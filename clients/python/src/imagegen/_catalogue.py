@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from imagegen._connection import Connection
 from imagegen._reason import reason_from_number
 from imagegen._rpc import answer
+from imagegen._times import time_in
 from imagegen.v1 import model_service_pb2
 
 PreviewSupport: TypeAlias = Literal["unknown", "none", "progress", "images"]
@@ -143,7 +144,7 @@ def _model_from_proto(model: model_service_pb2.Model) -> ModelInfo:
         aliases=tuple(model.aliases),
         known=model.known,
         capabilities=_capabilities_from_proto(model.capabilities),
-        retire_time=model.retire_time.ToDatetime(tzinfo=UTC) if model.HasField("retire_time") else None,
+        retire_time=time_in(model, "retire_time"),
     )
 
 

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from imagegen._reason import Billed, Reason, billed_from_text, reason_from_name
 from imagegen._result import Attempt, ImageFailure, ImageUsage, attempt_from_proto, failure_from_proto, usage_from_proto
+from imagegen._times import seconds_in
 from imagegen.v1 import image_pb2
 
 _DetailT = TypeVar("_DetailT", bound=Message)
@@ -160,7 +161,7 @@ def error_from_rpc(rpc_error: grpc.aio.AioRpcError, *, free: bool = False) -> Im
         billed=billed or ("no" if free or _never_sent(code, text, initial) else "unknown"),
         provider=told.get("provider", ""),
         model=told.get("model", ""),
-        retry_delay=retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None,
+        retry_delay=seconds_in(retry, "retry_delay"),
         violations=tuple(
             FieldViolation(violation.field, violation.description)
             for violation in _detail(status, error_details_pb2.BadRequest()).field_violations

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from imagegen._image import GeneratedImage, Image
 from imagegen._params import Metadata
 from imagegen._result import ImageFailure, ImageWarning
+from imagegen._times import seconds_in
 from imagegen.v1 import image_stream_pb2
 
 Phase: TypeAlias = Literal["queued", "sending", "generating", "receiving", "retrying", "unknown"]
@@ -116,8 +117,8 @@ def progress_from_proto(progress: image_stream_pb2.Progress) -> Progress:
         step=progress.step if progress.HasField("step") else None,
         steps=progress.steps if progress.HasField("steps") else None,
         queue_position=progress.queue_position if progress.HasField("queue_position") else None,
-        remaining=progress.remaining.ToTimedelta().total_seconds() if progress.HasField("remaining") else None,
-        elapsed=progress.elapsed.ToTimedelta().total_seconds() if progress.HasField("elapsed") else None,
+        remaining=seconds_in(progress, "remaining"),
+        elapsed=seconds_in(progress, "elapsed"),
         model=progress.model,
         message=progress.message,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagegen._connection import Connection
 from imagegen._result import Cost, ImageWarning, cost_from_proto, warnings_from_proto
 from imagegen._rpc import answer
+from imagegen._times import seconds_in
 from imagegen.v1 import image_service_pb2
 
 
@@ -58,8 +59,6 @@ def _planned_call(call: image_service_pb2.PlannedCall) -> PlannedCall:
         body=call.body,
         requests=call.requests,
         warnings=warnings_from_proto(call.warnings),
-        expected_duration=call.expected_duration.ToTimedelta().total_seconds()
-        if call.HasField("expected_duration")
-        else None,
+        expected_duration=seconds_in(call, "expected_duration"),
         expected_cost=cost_from_proto(call.expected_cost) if call.HasField("expected_cost") else None,
     )

@@ -66,8 +66,8 @@ class Generation:
         self._call = self._begin(request)
         connection.track(self)
 
-    async def receive(self) -> image_stream_pb2.ImageStreamEvent:
-        """The next event. Cancelling this cancels the RPC at hand.
+    async def receive(self) -> image_stream_pb2.ImageStreamEvent | None:
+        """The next event, or None at the end behind the result. Cancelling this cancels the RPC at hand.
 
         Raises:
             ImageGenError: the generation failed, or the connection broke for good.
@@ -82,7 +82,7 @@ class Generation:
                     self._lost = connection_broke(error)
                     raise
 
-    async def _next(self) -> image_stream_pb2.ImageStreamEvent:
+    async def _next(self) -> image_stream_pb2.ImageStreamEvent | None:
         try:
             event = await receive(self._call)
         except ImageGenError as error:
@@ -92,6 +92,8 @@ class Generation:
             self._name(error.generation_id)
             raise
         if event is None:
+            if self._ended:
+                return None
             raise invalid_response("the stream ended without a result")
         self._backoff.renew()
         self.sequence = max(self.sequence, event.sequence)

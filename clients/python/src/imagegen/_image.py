@@ -11,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias, TypedDict
 
 from imagegen._params import Metadata, metadata_from_proto, params_to_proto
+from imagegen._times import time_in
 from imagegen.v1 import image_pb2
 
 MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
@@ -209,7 +210,7 @@ def _facts(facts: image_pb2.Image, data: _Bytes | None) -> _Facts:
         "size_bytes": facts.size_bytes,
         "sha256": facts.sha256,
         "image_id": facts.image_id,
-        "expire_time": facts.expire_time.ToDatetime(tzinfo=UTC) if facts.HasField("expire_time") else None,
+        "expire_time": time_in(facts, "expire_time"),
         "data": data,  # never those beside the facts: nobody has checked them
     }
 

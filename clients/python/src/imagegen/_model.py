@@ -150,8 +150,9 @@ class AsyncImageModel:
     def _start(
         self, request: image_service_pb2.GenerateRequest | image_service_pb2.EditRequest, wish: Wish
     ) -> AsyncImageStream:
-        with_handle(request, wish.lifetime)
-        generation = Generation(self._connection, request, wish.timeout, wish.lifetime)
+        lifetime = wish.lifetime
+        with_handle(request, lifetime)
+        generation = Generation(self._connection, request, wish.timeout, lifetime)
         return AsyncImageStream(generation, Assembler(chunked=wish.chunked))
 
 

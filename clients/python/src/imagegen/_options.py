@@ -101,7 +101,7 @@ class CallSettings(_OptionFields, total=False):
 
 def merge_options(*layers: ImageOptions | None) -> ImageOptions:
     """Lay options over each other: a later wish replaces an earlier one, None leaves it."""
-    said = [layer for layer in layers if layer is not None and layer != _NONE]
+    said = [layer for layer in layers if layer is not None and layer != NO_OPTIONS]
     if len(said) == 1:
         return said[0]
     wishes: _OptionFields = {}
@@ -114,7 +114,7 @@ def options_in(settings: CallSettings) -> ImageOptions:
     """The options said in a call: those of `options`, with the ones said by their own names over them."""
     named = {name: wish for name, wish in settings.items() if name in _FIELDS and wish is not None}
     options = settings.get("options")
-    return merge_options(options, ImageOptions(**cast("_OptionFields", named))) if named else options or _NONE
+    return merge_options(options, ImageOptions(**cast("_OptionFields", named))) if named else options or NO_OPTIONS
 
 
 def options_to_proto(options: ImageOptions) -> image_pb2.ImageOptions:
@@ -135,7 +135,8 @@ def options_to_proto(options: ImageOptions) -> image_pb2.ImageOptions:
     return message
 
 
-_NONE: Final = ImageOptions()
+NO_OPTIONS: Final = ImageOptions()
+"""Nothing said."""
 _FIELDS: Final = frozenset(field.name for field in fields(ImageOptions))
 
 

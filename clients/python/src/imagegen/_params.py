@@ -90,7 +90,8 @@ def _number(value: float, path: str) -> float:
 
 
 def _object(struct: struct_pb2.Struct) -> dict[str, JsonValue]:
-    return {key: _plain(value) for key, value in struct.fields.items()}
+    fields = struct.fields
+    return {key: _plain(fields[key]) for key in fields}  # the items() of a message's map are slow
 
 
 def _plain(value: struct_pb2.Value) -> JsonValue:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from imagegen._generation import Lifetime
 from imagegen._image import Image, image_to_source
 from imagegen._options import (
+    NO_OPTIONS,
     CallSettings,
     DeliveryMode,
     ImageOptions,
@@ -30,6 +31,20 @@ _ON_DISCONNECT: Final[dict[OnDisconnect | None, image_pb2.OnDisconnect.ValueType
     "cancel": image_pb2.ON_DISCONNECT_CANCEL,
     "detach": image_pb2.ON_DISCONNECT_DETACH,
 }
+_SETTINGS: Final = frozenset(CallSettings.__annotations__)
+_AS_SAID: Final = frozenset(
+    {
+        "strict",
+        "delivery",
+        "timeout",
+        "resumable",
+        "request_id",
+        "on_disconnect",
+        "retry_ambiguous",
+        "fallback_on_content_filtered",
+    }
+)
+"""The settings that a wish keeps as they are said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +85,24 @@ class Wish:
             ValueError: a word that there is not, or a stream that is to be resumed after its end.
             TypeError: a setting that there is not, or text where a list of models belongs.
         """
-        if unknown := sorted(settings.keys() - CallSettings.__annotations__.keys()):
+        if unknown := sorted(settings.keys() - _SETTINGS):
             raise TypeError(f"there is no setting {unknown[0]!r}")
-        delivery = check_delivery(settings.get("delivery") or self.delivery)
-        on_disconnect = settings.get("on_disconnect") or self.on_disconnect
-        if on_disconnect not in _ON_DISCONNECT:
-            raise ValueError(f'on_disconnect is "cancel" or "detach", not {on_disconnect!r}')
-        models = _models_in(settings)
-        ambiguous = settings.get("retry_ambiguous")
-        filtered = settings.get("fallback_on_content_filtered")
-        strict = settings.get("strict")
-        timeout = settings.get("timeout")
-        resumable = settings.get("resumable")
-        resumable = self.resumable if resumable is None else resumable
-        if resumable and on_disconnect == "cancel":
+        said: dict[str, Any] = {
+            name: setting for name, setting in settings.items() if name in _AS_SAID and setting not in (None, "")
+        }
+        if (models := _models_in(settings)) is not None:
+            said["fallback_models"] = models
+        if (options := options_in(settings)) is not NO_OPTIONS:
+            said["options"] = merge_options(self.options, options)
+        if params := settings.get("params"):
+            said["params"] = merge_params(self.params, params)
+        wish = replace(self, **said)
+        check_delivery(wish.delivery)
+        if wish.on_disconnect not in _ON_DISCONNECT:
+            raise ValueError(f'on_disconnect is "cancel" or "detach", not {wish.on_disconnect!r}')
+        if wish.resumable and wish.on_disconnect == "cancel":
             raise ValueError('a generation that ends with its connection cannot be resumed: on_disconnect="cancel"')
-        return Wish(
-            model=self.model,
-            options=merge_options(self.options, options_in(settings)),
-            params=merge_params(self.params, settings.get("params") or {}),
-            strict=self.strict if strict is None else strict,
-            delivery=delivery,
-            timeout=self.timeout if timeout is None else timeout,
-            resumable=resumable,
-            request_id=settings.get("request_id") or self.request_id,
-            on_disconnect=on_disconnect,
-            fallback_models=self.fallback_models if models is None else models,
-            retry_ambiguous=self.retry_ambiguous if ambiguous is None else ambiguous,
-            fallback_on_content_filtered=self.fallback_on_content_filtered if filtered is None else filtered,
-        )
+        return wish
 
     def without_previews(self) -> Wish:
         """This wish for a caller who waits for the end only: no previews unless they were asked for."""

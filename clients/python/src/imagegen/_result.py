@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from imagegen._image import GeneratedImage
 from imagegen._params import Metadata
 from imagegen._reason import Billed, billed_from_number, reason_from_number
+from imagegen._times import seconds_in, time_in
 from imagegen.v1 import image_pb2
 
 AttemptOutcome: TypeAlias = Literal["not_sent", "rejected", "ambiguous", "accepted", "unknown"]
@@ -178,8 +179,8 @@ def attempt_from_proto(attempt: image_pb2.Attempt) -> Attempt:
         reason=reason_from_number(attempt.reason) if attempt.reason else None,
         http_status=attempt.http_status if attempt.HasField("http_status") else None,
         provider_request_id=attempt.provider_request_id,
-        start_time=attempt.start_time.ToDatetime(tzinfo=UTC) if attempt.HasField("start_time") else None,
-        duration=attempt.duration.ToTimedelta().total_seconds() if attempt.HasField("duration") else None,
+        start_time=time_in(attempt, "start_time"),
+        duration=seconds_in(attempt, "duration"),
     )
 
 

@@ -131,6 +131,9 @@ class AsyncImageStream:
         try:
             message = await self._generation.receive()
             self._messages += 1
+            if message is None:
+                self._outcome = self._assembler.result
+                return
             event = self._assembler.feed(message)
         except ImageGenError as error:
             self._finish(error)

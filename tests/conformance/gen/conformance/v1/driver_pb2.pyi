@@ -229,7 +229,9 @@ Global___Leave: _TypeAlias = Leave  # noqa: Y015
 
 @_typing.final
 class Measure(_message.Message):
-    """Calls StreamGenerate again and again. Start from a connection that has made one such call already."""
+    """Calls StreamGenerate again and again. Start from a connection that has made one such call already. PLAIN: every call
+    makes its request from plain values and keeps bytes and result, as users do. HELPER: the model is bound once.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
