@@ -517,7 +517,8 @@ func (x *Leave) GetHow() Leave_How {
 	return Leave_HOW_UNSPECIFIED
 }
 
-// Calls StreamGenerate again and again. Start from a connection that has made one such call already.
+// Calls StreamGenerate again and again. Start from a connection that has made one such call already. PLAIN: every call
+// makes its request from plain values and keeps bytes and result, as users do. HELPER: the model is bound once.
 type Measure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What each call asks for. Its request_id makes every call after the first one replay the same bytes.

@@ -262,7 +262,8 @@ export const Leave_HowSchema: GenEnum<Leave_How> = /*@__PURE__*/
   enumDesc(file_conformance_v1_driver, 1, 0);
 
 /**
- * Calls StreamGenerate again and again. Start from a connection that has made one such call already.
+ * Calls StreamGenerate again and again. Start from a connection that has made one such call already. PLAIN: every call
+ * makes its request from plain values and keeps bytes and result, as users do. HELPER: the model is bound once.
  *
  * @generated from message conformance.v1.Measure
  */
