@@ -44,6 +44,7 @@ export class Session {
   ): Promise<ClientHttp2Stream> {
     const stream = await this.#begin(method, path, headers, options);
     const { session } = stream;
+    this.#keepWhole(stream);
     // These listeners are the first, so that those of connect see what they leave behind.
     stream.on("response", tidy);
     stream.on("trailers", tidy);
@@ -103,6 +104,19 @@ export class Session {
         cause,
       );
     }
+  }
+
+  /**
+   * Let an answer that came whole be read to its end: Node drops what nobody has read yet when the connection is lost.
+   * How much that may be is up to flow control, as always.
+   */
+  #keepWhole(stream: ClientHttp2Stream): void {
+    const destroy = stream.destroy.bind(stream);
+    stream.destroy = (error) => {
+      const whole = stream.closed && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+      if (!whole || stream.readableEnded || this.#closed) return destroy(error);
+      return stream.once("end", () => destroy());
+    };
   }
 
   #use(session: Http2Session): void {

@@ -1,13 +1,14 @@
 // Lines that lead nowhere: nobody waits for ever.
 
 import assert from "node:assert/strict";
+import type { ServerHttp2Session } from "node:http2";
 import { createServer, type Server, type Socket, connect as toSocket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { connect } from "@imagegen/client";
 import { Sockets } from "../src/sockets.js";
-import { started } from "./support/events.js";
+import { complete, picture, result, started } from "./support/events.js";
 import { FakeServer, playAndHang } from "./support/server.js";
-import { failureOf } from "./support/waiting.js";
+import { failureOf, until } from "./support/waiting.js";
 
 async function listening(context: TestContext, server: Server): Promise<string> {
   const sockets = new Set<Socket>();
@@ -85,3 +86,39 @@ test("close does no harm while the server says goodbye to the connection", async
     await client.close();
   }
 });
+
+for (const [how, leave] of Object.entries({
+  "closes the connection": (session: ServerHttp2Session) => session.destroy(),
+  "resets the connection": (session: ServerHttp2Session) => (session.socket as Socket).resetAndDestroy(),
+})) {
+  test(`an answer that came whole is read to its end also after the server ${how}`, async () => {
+    await using server = await FakeServer.start();
+    const data = picture(600_000);
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    server.stream = async function* script() {
+      yield started();
+      await begun;
+      yield* [...complete(data, 0, 100_000), result(data)];
+    };
+    await using client = server.connect();
+    const stream = client.stream("m", "a cat");
+    for await (const { type } of stream) {
+      if (type !== "started") continue;
+      begin();
+      await until(() => server.streams.size === 0);
+      await pause(); // for the answer to come
+      for (const session of server.sessions) leave(session);
+      await pause(); // for the end to come
+    }
+    assert.deepEqual((await stream.result()).image.bytes, data);
+    assert.deepEqual((await client.generate("m", "a cat")).image.bytes, data);
+    assert.equal(server.accepted, 2);
+  });
+}
+
+async function pause(): Promise<void> {
+  await new Promise((later) => setTimeout(later, 100));
+}
