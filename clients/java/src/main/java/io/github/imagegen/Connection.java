@@ -41,13 +41,15 @@ final class Connection {
    * @param token null = none
    * @param timeout null = none
    * @param delays of {@link Backoff}
+   * @param connectLimit of {@link ConnectLimit}
    */
   Connection(
       String given,
       ChannelCredentials credentials,
       String token,
       Duration timeout,
-      List<Integer> delays) {
+      List<Integer> delays,
+      Duration connectLimit) {
     address = Address.resolve(given, System.getenv(Address.VARIABLE));
     this.timeout = timeout;
     this.delays = delays;
@@ -72,7 +74,7 @@ final class Connection {
             .keepAliveTimeout(10, TimeUnit.SECONDS)
             .keepAliveWithoutCalls(false)
             .disableServiceConfigLookUp()
-            .defaultServiceConfig(ServiceConfig.ofFreeMethods())
+            .defaultServiceConfig(ServiceConfig.ofFreeMethods(connectLimit))
             .enableRetry()
             // What is larger than these would not be tried again.
             .perRpcBufferLimit(Long.MAX_VALUE)

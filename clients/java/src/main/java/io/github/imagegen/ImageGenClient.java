@@ -30,7 +30,12 @@ public final class ImageGenClient implements AutoCloseable {
   private ImageGenClient(Builder builder) {
     connection =
         new Connection(
-            builder.address, builder.credentials, builder.token, builder.timeout, builder.delays);
+            builder.address,
+            builder.credentials,
+            builder.token,
+            builder.timeout,
+            builder.delays,
+            builder.connectLimit);
   }
 
   /**
@@ -316,6 +321,7 @@ public final class ImageGenClient implements AutoCloseable {
     private String token;
     private Duration timeout;
     private List<Integer> delays = Backoff.DELAYS;
+    private Duration connectLimit = ConnectLimit.LIMIT;
 
     private Builder() {}
 
@@ -380,6 +386,12 @@ public final class ImageGenClient implements AutoCloseable {
     /** For tests: how long to wait before each try after a break, in milliseconds. */
     Builder delays(List<Integer> value) {
       delays = value;
+      return this;
+    }
+
+    /** For tests: how long connecting to one address may take. */
+    Builder connectLimit(Duration value) {
+      connectLimit = value;
       return this;
     }
 

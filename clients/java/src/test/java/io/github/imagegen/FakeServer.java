@@ -78,8 +78,12 @@ final class FakeServer implements AutoCloseable {
     }
   }
 
+  int port() {
+    return server.getPort();
+  }
+
   String address() {
-    return "127.0.0.1:" + server.getPort();
+    return "127.0.0.1:" + port();
   }
 
   /** A client of it that does not wait long before it tries again. */

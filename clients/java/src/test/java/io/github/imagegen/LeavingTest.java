@@ -128,7 +128,8 @@ class LeavingTest {
   /** A client that is closed while a stream begins leaves one that is cancelled, not a fault. */
   @Test
   void leftBeforeItBegan() {
-    var connection = new Connection(server.address(), null, null, null, List.of());
+    var connection =
+        new Connection(server.address(), null, null, null, List.of(), ConnectLimit.LIMIT);
     var request = new StreamRequest.Generate(GenerateRequest.getDefaultInstance());
     var generation = new Generation(connection, request, null, new Lifetime(false, false, false));
     generation.leave("the client was closed");

@@ -19,7 +19,9 @@ class RetryTest {
   /** The methods that are tried again are those that are declared to be free, and no others. */
   @Test
   void freeMethodsAreNamed() {
-    var config = (Map<?, ?>) ((List<?>) ServiceConfig.ofFreeMethods().get("methodConfig")).get(0);
+    var config =
+        (Map<?, ?>)
+            ((List<?>) ServiceConfig.ofFreeMethods(ConnectLimit.LIMIT).get("methodConfig")).get(0);
     var names =
         ((List<?>) config.get("name"))
             .stream().map(name -> ((Map<?, ?>) name).get("method")).collect(Collectors.toSet());
