@@ -63,6 +63,9 @@ public final class CallSettings {
 
   /** These settings with what {@code given} says laid over them. */
   CallSettings with(CallSettings given) {
+    if (given == NONE) {
+      return this;
+    }
     var joined = new Builder();
     joined.options = join(options, given.options);
     joined.params.putAll(Params.join(params, given.params));
@@ -81,6 +84,9 @@ public final class CallSettings {
 
   /** Field by field; a size is one wish. */
   private static ImageOptions join(ImageOptions bound, ImageOptions given) {
+    if (given == ImageOptions.getDefaultInstance()) {
+      return bound;
+    }
     var joined = bound.toBuilder();
     if (given.hasSize()) {
       joined.clearSize();

@@ -21,9 +21,9 @@ public final class GeneratedImage extends Image {
 
   /** An image of a generation; {@code data} null = its bytes did not come. */
   static GeneratedImage of(io.github.imagegen.v1.GeneratedImage told, ByteString data) {
-    var image = Image.received(told.getImage(), data);
-    var made = told.toBuilder().setImage(image.facts()).build();
-    return new GeneratedImage(made, image.facts(), image.hasBytes() ? image.bytes() : null);
+    var facts = Image.withoutData(told.getImage());
+    var made = facts == told.getImage() ? told : told.toBuilder().setImage(facts).build();
+    return new GeneratedImage(made, facts, data);
   }
 
   /**

@@ -44,7 +44,12 @@ public sealed class Image permits GeneratedImage {
    * facts have no place there, and nobody has checked them.
    */
   static Image received(io.github.imagegen.v1.Image told, ByteString data) {
-    return new Image(told.toBuilder().clearData().build(), data, "");
+    return new Image(withoutData(told), data, "");
+  }
+
+  /** The message itself where it has none, as it should be: nothing is built anew. */
+  static io.github.imagegen.v1.Image withoutData(io.github.imagegen.v1.Image told) {
+    return told.getData().isEmpty() ? told : told.toBuilder().clearData().build();
   }
 
   /**

@@ -31,6 +31,9 @@ final class Params {
 
   /** {@code bound} with the keys of {@code given} laid over it, provider by provider. */
   static Map<String, Struct> join(Map<String, Struct> bound, Map<String, Struct> given) {
+    if (given.isEmpty()) {
+      return bound;
+    }
     var joined = new LinkedHashMap<>(bound);
     given.forEach((provider, values) -> joined.merge(provider, values, Params::join));
     return joined;

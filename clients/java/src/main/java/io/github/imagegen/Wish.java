@@ -54,15 +54,25 @@ final class Wish {
 
   /** As it is asked for a stream: with a name if it may run on without its reader. */
   GenerateRequest generate(String prompt) {
-    return plainGenerate(prompt).toBuilder().setRequestId(name()).build();
+    return generate(prompt, name());
   }
 
   /** As it is asked for a stream: with a name if it may run on without its reader. */
   EditRequest edit(ImageEdit edit) {
-    return plainEdit(edit).toBuilder().setRequestId(name()).build();
+    return edit(edit, name());
   }
 
+  /** As it is explained: with no name that the caller did not give. */
   GenerateRequest plainGenerate(String prompt) {
+    return generate(prompt, givenName());
+  }
+
+  /** As it is explained: with no name that the caller did not give. */
+  EditRequest plainEdit(ImageEdit edit) {
+    return edit(edit, givenName());
+  }
+
+  private GenerateRequest generate(String prompt, String requestId) {
     var request =
         GenerateRequest.newBuilder()
             .setModel(model)
@@ -71,7 +81,7 @@ final class Wish {
             .putAllParams(said.params)
             .setStrict(Boolean.TRUE.equals(said.strict))
             .setDelivery(delivery())
-            .setRequestId(Objects.requireNonNullElse(said.requestId, ""));
+            .setRequestId(requestId);
     if (said.onDisconnect != null) {
       request.setOnDisconnect(said.onDisconnect);
     }
@@ -81,7 +91,7 @@ final class Wish {
     return request.build();
   }
 
-  EditRequest plainEdit(ImageEdit edit) {
+  private EditRequest edit(ImageEdit edit, String requestId) {
     var request =
         EditRequest.newBuilder()
             .setModel(model)
@@ -90,7 +100,7 @@ final class Wish {
             .putAllParams(said.params)
             .setStrict(Boolean.TRUE.equals(said.strict))
             .setDelivery(delivery())
-            .setRequestId(Objects.requireNonNullElse(said.requestId, ""));
+            .setRequestId(requestId);
     if (said.onDisconnect != null) {
       request.setOnDisconnect(said.onDisconnect);
     }
@@ -98,6 +108,10 @@ final class Wish {
       request.setRetry(retry());
     }
     return request.build();
+  }
+
+  private String givenName() {
+    return Objects.requireNonNullElse(said.requestId, "");
   }
 
   private String name() {

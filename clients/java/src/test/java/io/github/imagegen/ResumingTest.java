@@ -128,6 +128,20 @@ class ResumingTest {
     assertWhole(model.generate("a boat", RESUMABLE));
   }
 
+  /** Each break behind a message is waited for from the first delay on, not from the next one. */
+  @Test
+  void theWaitBeginsAnew() {
+    server.draw = (request, nth, out) -> sendAndBreak(out, 0, 1, FakeServer.breaks());
+    server.resume =
+        (request, nth, out) -> {
+          int from = request.getAfterSequence();
+          sendAndBreak(out, from, from + 1, FakeServer.breaks());
+        };
+    try (var impatient = server.builder().delays(List.of(1, 3_600_000)).build()) {
+      assertWhole(impatient.image("p/m").generate("a boat", RESUMABLE));
+    }
+  }
+
   /** A busy server is asked to resume again; and delivery stays as it was. */
   @Test
   void aBusyServerIsAskedAgain() throws InterruptedException {
