@@ -9,8 +9,9 @@ import pytest
 from imagegen_server.domain.errors import Billed, Reason
 from imagegen_server.domain.result import AttemptOutcome
 from imagegen_server.generation.prices import Price
+from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.providers.openai import provider
-from imagegen_server.providers.openai.errors import ErrorContext, error_of_answer
+from imagegen_server.providers.openai.errors import error_of_answer
 
 from tests.support.generation import drawing
 from tests.support.openai_api import Answer, event_answer, json_answer

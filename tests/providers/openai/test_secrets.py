@@ -9,7 +9,8 @@ import structlog
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Broken
 from imagegen_server.domain.secret import Secret
-from imagegen_server.providers.openai.errors import ErrorContext, error_of_answer
+from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.providers.openai.errors import error_of_answer
 
 from tests.support.generation import drawing
 from tests.support.openai_api import Answer, event_answer, json_answer

@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
-from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, Failed, Preview, ProviderEvent, Report
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import TokenKinds, Usage
 from imagegen_server.http.client import Answer
+from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
 from imagegen_server.http.sse import ServerSentEvent, read_events
 
-from .errors import ErrorContext, error_in_success
+from .errors import error_in_success
 
 _IMAGE_KEYS = frozenset({"b64_json", "url"})
 _RESOLVED = ("size", "quality", "background", "output_format")
@@ -66,11 +67,13 @@ class AnswerReader:
         try:
             payload = parse_image_json(body, _IMAGE_KEYS)
         except ImageError as problem:
-            raise fault or self._invalid(f"{media_type or 'something'} that cannot be read as JSON") from problem
+            raise fault or self._context.invalid(
+                f"{media_type or 'something'} that cannot be read as JSON"
+            ) from problem
         error = error_in_success(self._context, payload)
         data = payload.get("data") if isinstance(payload, Mapping) else None
         if not isinstance(payload, Mapping) or not isinstance(data, list):
-            raise error or self._invalid("JSON without a list of images")
+            raise error or self._context.invalid("JSON without a list of images")
         if data or not error:
             yield _report(payload, len(data))
         async with aclosing(self._images(data[: self._count], _resolved(payload))) as images:
@@ -81,7 +84,7 @@ class AnswerReader:
             # Of the images that did not come. Those that did are paid for.
             raise error
         if not data:
-            raise self._invalid("no image")
+            raise self._context.invalid("no image")
 
     async def _images(self, data: Sequence[ImageJson], resolved: JsonObject) -> AsyncGenerator[Complete | Failed, None]:
         """Yield what the answer holds at once, and what is elsewhere as it comes."""
@@ -107,11 +110,11 @@ class AnswerReader:
         self, index: int, encoded: EncodedImage | None, item: Mapping[str, ImageJson], resolved: JsonObject
     ) -> Complete | Failed:
         if encoded is None:
-            return Failed(index, self._invalid("nothing instead of the bytes of an image"))
+            return Failed(index, self._context.invalid("nothing instead of the bytes of an image"))
         try:
             data = encoded.decode()
         except ImageError as problem:
-            return Failed(index, self._invalid(f"an image that cannot be read: {problem.message}"))
+            return Failed(index, self._context.invalid(f"an image that cannot be read: {problem.message}"))
         return Complete(index, data, _revised(item), metadata=resolved)
 
     async def _fetched(
@@ -133,14 +136,14 @@ class AnswerReader:
                     if isinstance(event, Complete):
                         # The vendor closes the stream now; whoever waits for that waits for nothing.
                         return
-        raise self._malformed or self._invalid("a stream that ended before the finished image")
+        raise self._malformed or self._context.invalid("a stream that ended before the finished image")
 
     def _events_of(self, sent: ServerSentEvent) -> Iterator[ProviderEvent]:
         try:
             payload = parse_image_json(sent.data, _IMAGE_KEYS)
         except ImageError as problem:
             # The finished image may still come. If it does not, this is why.
-            self._malformed = self._invalid(f"a malformed event: {problem.message}")
+            self._malformed = self._context.invalid(f"a malformed event: {problem.message}")
             return
         if sent.name == "error" and not (isinstance(payload, Mapping) and "error" in payload):
             payload = {"error": payload}
@@ -162,21 +165,13 @@ class AnswerReader:
         try:
             yield Preview(0, encoded.decode(), _resolved(payload))
         except ImageError as problem:
-            self._malformed = self._invalid(f"a preview that cannot be read: {problem.message}")
+            self._malformed = self._context.invalid(f"a preview that cannot be read: {problem.message}")
 
     def _finished(self, encoded: EncodedImage, payload: Mapping[str, object]) -> Complete:
         try:
             return Complete(0, encoded.decode(), metadata=_resolved(payload))
         except ImageError as problem:
-            raise self._invalid(f"an image that cannot be read: {problem.message}") from problem
-
-    def _invalid(self, what: str) -> ImageError:
-        return ImageError(
-            Reason.INVALID_RESPONSE,
-            f"{self._context.host} sent {what}",
-            http_status=self._context.status,
-            provider_request_id=self._context.request_id,
-        )
+            raise self._context.invalid(f"an image that cannot be read: {problem.message}") from problem
 
 
 def _place_of(item: Mapping[str, ImageJson]) -> EncodedImage | str | None:

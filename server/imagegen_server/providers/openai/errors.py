@@ -5,10 +5,10 @@ Sources: the error guide of platform.openai.com/docs, the OpenAPI document, and 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
+from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -41,43 +41,7 @@ _FREE = frozenset({Reason.QUOTA_EXCEEDED, Reason.RATE_LIMITED, Reason.AUTHENTICA
 _MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR, None})
 """A wait is told for these alone: what is wrong for ever must not look as if it were worth another try."""
 
-_KEY = re.compile(r"\bsk-[\w*.-]{4,}")
-_DATA = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
-"""Longer than any word, id or path of a message: an image, or a part of one."""
-
-_LONGEST_MESSAGE = 500
-_LONGEST_NAME = 100
-"""Characters of a code, a parameter's name or an id."""
-
-_SHORTEST_ECHO = 8
-"""Characters of a prompt from which on its words in a message are no chance."""
-
-_SHORTEST_SECRET = 8
-"""The same of the value of a header."""
-
-_ECHO = 16
-"""The same of a part of it: a vendor may shorten what it repeats."""
-
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mask", "model": "model"}
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorContext:
-    """What an error is read with. `prompt`, `key` and `header_values` are the request's: no message repeats them."""
-
-    provider: str
-    host: str
-    status: int
-    headers: Mapping[str, str]
-    prompt: str = field(repr=False)
-    key: str = field(repr=False)
-    header_values: tuple[str, ...] = field(default=(), repr=False)
-    """Of the headers that the operator has configured: those of a gateway in between may be secrets."""
-
-    @property
-    def request_id(self) -> str:
-        """The vendor's own id of the request; "" = it told none."""
-        return _without_secrets(self.headers.get("x-request-id", ""), self)[:_LONGEST_NAME]
 
 
 def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
@@ -115,7 +79,7 @@ def error_of_payload(context: ErrorContext, said: Mapping[str, object], *, in_st
     """Read an error object: message, type, param, code. `in_stream`: it came after HTTP 200, when work had begun."""
     code, kind = _text(said.get("code")), _text(said.get("type"))
     reason = _REASONS.get(code.lower()) or _REASONS.get(kind.lower())
-    message = _without_secrets(_text(said.get("message")) or code or kind or f"HTTP {context.status}", context)
+    message = context.clean(_text(said.get("message")) or code or kind or f"HTTP {context.status}")
     if reason is None and not in_stream:
         reason = reason_of(context.status)
         if reason is Reason.MODEL_NOT_FOUND and "model" not in message.lower():
@@ -132,7 +96,7 @@ def error_of_payload(context: ErrorContext, said: Mapping[str, object], *, in_st
         billed=Billed.NO if refused or (reason in _FREE and not in_stream) else None,
         stage=stage,
         http_status=context.status,
-        provider_code=_without_secrets(code or kind, context)[:_LONGEST_NAME],
+        provider_code=context.name(code or kind),
         provider_request_id=context.request_id,
         retry_after=_wait(reason, wait_in_text(message) if wait is None else wait),
         violations=_violations(context, said, message) if reason is Reason.INVALID_REQUEST else (),
@@ -166,52 +130,13 @@ def _stage(said: Mapping[str, object], *, in_stream: bool) -> str:
 
 
 def _violations(context: ErrorContext, said: Mapping[str, object], message: str) -> list[Violation]:
-    name = _without_secrets(_text(said.get("param")), context)[:_LONGEST_NAME]
+    name = context.name(_text(said.get("param")))
     if not name:
         return []
     plain = re.split(r"[\[.]", name, maxsplit=1)[0]
     if plain in PARAM_OPTIONS:
         return [Violation(f"options.{PARAM_OPTIONS[plain]}", message)]
     return [Violation(_FIELDS.get(plain) or f"params.{context.provider}.{name}", message)]
-
-
-def _without_secrets(text: str, context: ErrorContext) -> str:
-    """Take out what a vendor may repeat: keys, the caller's words and images; and what moves a terminal's cursor."""
-    told = _without_echo(_without_keys(text, context)[: 2 * _LONGEST_MESSAGE], context.prompt)
-    told = _DATA.sub("(data)", told)[:_LONGEST_MESSAGE]
-    return told if told.isprintable() else "".join(letter if letter.isprintable() else " " for letter in told)
-
-
-def _without_keys(text: str, context: ErrorContext) -> str:
-    # The longest first: one may be a part of another.
-    for secret in sorted(_secrets(context), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _KEY.sub("***", text)
-
-
-def _secrets(context: ErrorContext) -> Iterator[str]:
-    if context.key:
-        yield context.key
-    for value in context.header_values:
-        # Of "Bearer abc" a vendor may repeat the second half alone.
-        for secret in (value.strip(), value.strip().partition(" ")[2].strip()):
-            if len(secret) >= _SHORTEST_SECRET:
-                yield secret
-
-
-def _without_echo(text: str, prompt: str) -> str:
-    """Replace every stretch of the text that also stands in the prompt; one of short prompts only if all of it does."""
-    length = min(len(prompt), _ECHO)
-    if length < _SHORTEST_ECHO:
-        return text
-    told: list[str] = []
-    at = echo_end = 0
-    for start in range(len(text) - length + 1):
-        if text[start : start + length] in prompt:
-            if start >= echo_end:
-                told += (text[at:start], "(the prompt)")
-            at = echo_end = start + length
-    return "".join(told) + text[at:]
 
 
 def _text(value: object) -> str:

@@ -12,19 +12,16 @@ from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Operation, Task
-from imagegen_server.http.client import Answer
+from imagegen_server.http.error_context import ErrorContext, read_failure
 from imagegen_server.providers.base import Call, Provider
 
 from .answer import AnswerReader
-from .errors import ErrorContext, error_of_answer
+from .errors import error_of_answer
 from .models import PARAM_OPTIONS, find_model, living_models
 from .request import fields_of, files_of, fitted, form_of
 
 _MASKS_AT_ONCE = 2
 """Masks that are decoded at the same time: each may take hundreds of megabytes."""
-_MOST_ERROR_BYTES = 1024 * 1024
-_ERROR_SECONDS = 10.0
-"""How long the body of a failure may take, once its status is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class OpenAI(Provider):
                 self._name, call.http.host, answer.status, answer.headers, task.prompt, key, call.http.header_values
             )
             if not answer.ok:
-                raise error_of_answer(context, await _read_error(answer))
+                raise error_of_answer(context, await read_failure(answer))
             try:
                 async with aclosing(AnswerReader(context, task.count, call.fetch).events(answer)) as events:
                     async for event in events:
@@ -116,13 +113,3 @@ class OpenAI(Provider):
                 # Of a connection that breaks nobody but the vendor's support knows what became, and they ask for this.
                 error.provider_request_id = error.provider_request_id or context.request_id
                 raise
-
-
-async def _read_error(answer: Answer) -> bytes:
-    """Read the body of a failure. The status alone says more than the trouble of reading it."""
-    try:
-        async with asyncio.timeout(_ERROR_SECONDS):
-            body, _ = await answer.read_on(_MOST_ERROR_BYTES)
-    except (ImageError, TimeoutError):
-        return b""
-    return body
