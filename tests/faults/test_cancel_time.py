@@ -12,9 +12,10 @@ from imagegen.v1 import image_service_pb2, image_service_pb2_grpc
 
 from tests.support.calls import generate
 from tests.support.faults_setup import KEY, OPENAI_MODEL, remote_environment, within
-from tests.support.openai_api import Answer, fake_openai
+from tests.support.openai_api import fake_openai
 from tests.support.process import server_process
 from tests.support.provider import TEN_TIMES_THE_PROMISE
+from tests.support.vendor import Answer
 
 SAMPLES = 100
 

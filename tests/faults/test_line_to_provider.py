@@ -15,10 +15,11 @@ from imagegen_server.generation.retry import RetrySettings
 
 from tests.support.calls import Refusal, generate, refusal, sha256, watch
 from tests.support.faults_setup import OPENAI_MODEL, QUICK_RETRIES, joined, remote, within
-from tests.support.openai_api import Answer, FakeOpenAI, event_answer, fake_openai, json_answer
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.openai_wire import event, picture
 from tests.support.server import Running, running_server
 from tests.support.tcp_relay import TcpRelay
+from tests.support.vendor import Answer, event_answer, json_answer
 
 SIZE = {"size": {"width": 1024, "height": 1024}}
 PICTURE = picture((1024, 1024), "png")

@@ -11,9 +11,10 @@ from imagegen.v1 import image_service_pb2_grpc
 
 from tests.support.calls import generate
 from tests.support.faults_setup import KEY, OPENAI_MODEL, PATIENCE, remote, remote_environment, within
-from tests.support.openai_api import Answer, FakeOpenAI, fake_openai
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.process import server_process
 from tests.support.server import nothing_left, running_server
+from tests.support.vendor import Answer
 
 STREAMS = 1000
 AT_ONCE = 50

@@ -18,10 +18,11 @@ from imagegen.v1 import error_reason_pb2, image_service_pb2, image_service_pb2_g
 
 from tests.support.calls import Seen, generate, refusal, watch
 from tests.support.faults_setup import KEY, OPENAI_MODEL, first, read_image, remote_environment, resume, within
-from tests.support.openai_api import Answer, FakeOpenAI, event_answer, fake_openai
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.openai_wire import event
 from tests.support.pictures import noisy_png
 from tests.support.process import ServerProcess, server_process
+from tests.support.vendor import Answer, event_answer
 
 DRAIN = 5.0
 MARGIN = 15.0

@@ -15,9 +15,10 @@ from imagegen.v1 import image_service_pb2_grpc, model_service_pb2, model_service
 from PIL import Image
 
 from tests.support.calls import edit, generate, refusal, watch
-from tests.support.openai_api import FakeOpenAI, fake_openai, json_answer
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.pictures import encoded, png
 from tests.support.process import BIN, ServerProcess, server_process
+from tests.support.vendor import json_answer
 
 KEY = "sk-proj-Never0Shown1Anywhere2"
 PROMPT = "a lighthouse that nobody shall read about"

@@ -14,9 +14,10 @@ from imagegen_server.providers.openai import PROVIDER
 from imagegen_server.rpc.image_service import DeliverySettings
 
 from tests.parity.service import Service
-from tests.support.openai_api import Answer, fake_openai, json_answer
+from tests.support.openai_api import fake_openai
 from tests.support.server import NoSettings, Running
 from tests.support.settings import write
+from tests.support.vendor import Answer, json_answer
 
 FIRST_KEY, KEY = "sk-first", "sk-second"
 

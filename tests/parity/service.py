@@ -17,16 +17,17 @@ from imagegen_server.providers.openai import PROVIDER, OpenAISettings
 from imagegen_server.rpc.image_service import DeliverySettings
 
 from tests.support.calls import Seen, edit, generate, watch
-from tests.support.openai_api import Answer, FakeOpenAI, event_answer, fake_openai
-from tests.support.openai_fixtures import WireFixture, wire_fixtures
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.pictures import png
 from tests.support.server import Running, running_server
+from tests.support.vendor import Answer, event_answer
+from tests.support.wire import WireFixture, wire_fixtures
 
 MODEL = "openai/gpt-image-2"
 PATIENCE = 30.0
 """Seconds after which a test fails instead of hanging. Nothing takes that long."""
 
-WIRE: Mapping[str, WireFixture] = {fixture.name: fixture for fixture in wire_fixtures()}
+WIRE: Mapping[str, WireFixture] = {fixture.name: fixture for fixture in wire_fixtures("openai")}
 
 
 @dataclass(frozen=True)

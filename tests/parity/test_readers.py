@@ -15,9 +15,9 @@ from tests.parity.forms import FORMS, begin, call, refused
 from tests.parity.service import MODEL, PATIENCE, Service, in_mid_stream, recorded
 from tests.support.calls import watch
 from tests.support.middleware import Notes, Noting
-from tests.support.openai_api import Answer
 from tests.support.provider import TEN_TIMES_THE_PROMISE
 from tests.support.server import nothing_left
+from tests.support.vendor import Answer
 
 
 async def left_after_its_preview(client: AsyncClient, settings: CallSettings) -> AsyncImageStream:

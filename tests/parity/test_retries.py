@@ -13,9 +13,9 @@ from imagegen.v1 import error_reason_pb2, image_pb2, image_service_pb2, image_st
 from tests.parity.configured import configured_service, limited, sent_keys
 from tests.parity.forms import FORMS, begin, call, failure_of, refused
 from tests.parity.service import MODEL, PATIENCE, draw, recorded
-from tests.support.openai_api import Answer, event_answer
 from tests.support.provider import TEN_TIMES_THE_PROMISE
 from tests.support.server import nothing_left
+from tests.support.vendor import Answer, event_answer
 
 AT_ONCE = 'retry = {base_delay = "1ms", per_second = 2000.0'
 STRATEGIES = ("exponential", "linear", "retry_after", "token_bucket")

@@ -23,7 +23,7 @@ from tests.parity.service import PATIENCE, change, draw, in_mid_stream
 from tests.support.calls import refusal, watch
 from tests.support.http_server import HttpServer
 from tests.support.openai_api import fake_openai
-from tests.support.openai_recording import RecordedRequest
+from tests.support.recording import RecordedRequest
 from tests.support.server import Running, running_server
 from tests.support.settings import write
 from tests.support.tools import ROOT

@@ -9,7 +9,7 @@ from imagegen import AsyncClient, Preview
 
 from tests.parity.service import MODEL, PATIENCE, WIRE, change, draw, openai_service, recorded, watch_recorded
 from tests.support.calls import Seen, refusal, watch
-from tests.support.openai_api import event_answer
+from tests.support.vendor import event_answer
 
 
 @pytest.mark.parametrize("name", ["stream_two_partials", "stream_edit"])

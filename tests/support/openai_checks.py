@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .openai_inputs import check_files, check_references
-from .openai_recording import RecordedRequest
 from .openai_refusals import (
     Refused,
     duplicate_parameter,
@@ -19,6 +18,7 @@ from .openai_refusals import (
     wrong_type,
     wrong_value,
 )
+from .recording import RecordedRequest
 
 _THREE_SIZES = frozenset({"gpt-image-1-mini", "gpt-image-1.5", "gpt-image-1.5-2025-12-16", "chatgpt-image-latest"})
 _GPT_IMAGE_2 = frozenset({"gpt-image-2", "gpt-image-2-2026-04-21"})

@@ -8,7 +8,6 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from .openai_recording import Part
 from .openai_refusals import (
     duplicate_parameter,
     missing_parameter,
@@ -18,6 +17,7 @@ from .openai_refusals import (
     wrong_type,
     wrong_value,
 )
+from .recording import Part
 
 MOST_IMAGES = 16
 _MOST_IMAGE_BYTES = 50 * 1024 * 1024

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from .openai_api import FakeOpenAI, fake_openai
-from .openai_recording import RecordedRequest, recorded
+from .recording import RecordedRequest, recorded
 from .tools import require_package
 
 BASE_URL = "http://127.0.0.1:9/v1"

@@ -1,18 +1,15 @@
 """Refusals of the fake OpenAI: the error bodies of the real one."""
 
-from typing import Any
+from .vendor import RefusalError
 
 
-class Refused(Exception):
+class Refused(RefusalError):
     """A request that is answered with an error: the status, and the body's `error` object."""
 
     def __init__(self, message: str, *, code: str | None, param: str | None = None, status: int = 400) -> None:
         """Keep the four members of the object."""
-        super().__init__(message)
-        self.status = status
-        self.body: dict[str, Any] = {
-            "error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}
-        }
+        said = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+        super().__init__(status, {"error": said})
 
 
 def wrong_key(shown: str) -> Refused:

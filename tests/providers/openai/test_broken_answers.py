@@ -9,15 +9,15 @@ import pytest
 from imagegen_server.domain.errors import Billed, Reason
 from imagegen_server.domain.result import AttemptOutcome
 from imagegen_server.generation.prices import Price
+from imagegen_server.http import error_context
 from imagegen_server.http.error_context import ErrorContext
-from imagegen_server.providers.openai import provider
 from imagegen_server.providers.openai.errors import error_of_answer
 
 from tests.support.generation import drawing
-from tests.support.openai_api import Answer, event_answer, json_answer
 from tests.support.openai_provider import MODEL, openai_workshop
 from tests.support.openai_wire import event
 from tests.support.pictures import png
+from tests.support.vendor import Answer, event_answer, json_answer
 
 JSON = {"content-type": "application/json"}
 IMAGE = {"b64_json": base64.b64encode(png(16, 16)).decode()}
@@ -55,7 +55,7 @@ async def test_an_error_that_lacks_its_end_alone_is_read() -> None:
 
 async def test_an_error_whose_text_does_not_come_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits ten minutes for the text of a 401, and what was refused is not reported as perhaps paid for."""
-    monkeypatch.setattr(provider, "_ERROR_SECONDS", 0.05)
+    monkeypatch.setattr(error_context, "_FAILURE_SECONDS", 0.05)
     async with openai_workshop() as made:
         answer = Answer(401, JSON, [b'{"error":', asyncio.Event()])
         made.fake.answer_next(answer)

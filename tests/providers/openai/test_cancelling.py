@@ -12,10 +12,10 @@ from imagegen_server.generation.generation import Generation
 
 from tests.support.generation import drawing, events_of, until
 from tests.support.http_server import ENGINES, PATIENCE
-from tests.support.openai_api import Answer, event_answer
 from tests.support.openai_checks import Order
 from tests.support.openai_provider import MODEL, OpenAIWorkshop, openai_workshop
 from tests.support.openai_wire import events
+from tests.support.vendor import Answer, event_answer
 
 Engine = Literal["aiohttp", "httpx"]
 Place = Literal["headers", "body", "stream"]

@@ -17,9 +17,9 @@ from tests.support.generation import drawing, editing, workshop_of
 from tests.support.http_server import HttpServer
 from tests.support.openai_api import FakeOpenAI
 from tests.support.openai_provider import MODEL, openai_entry, openai_workshop
-from tests.support.openai_recording import Part, RecordedRequest
 from tests.support.openai_wire import picture
 from tests.support.pictures import noisy_png, png
+from tests.support.recording import Part, RecordedRequest
 
 KEY = "sk-proj-Never0Shown1Anywhere2"
 MASK = picture((8, 8), "png", transparent=True)

@@ -9,17 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.openai_api import (
-    Answer,
-    event_answer,
-    hanging_answer,
-    html_answer,
-    json_answer,
-)
 from tests.support.openai_package import package_on_fake
 from tests.support.openai_wire import picture
 from tests.support.pictures import encoded, png
 from tests.support.tools import require_package
+from tests.support.vendor import Answer, event_answer, hanging_answer, html_answer, json_answer
 
 WISH = {"model": "gpt-image-2", "prompt": "a grey square"}
 SIDE = (1024, 1024)

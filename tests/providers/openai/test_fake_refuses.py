@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.openai_api import Answer, json_answer
 from tests.support.openai_package import package_on_fake
 from tests.support.openai_wire import picture
 from tests.support.pictures import png
 from tests.support.tools import require_package
+from tests.support.vendor import Answer, json_answer
 
 WISH = {"model": "gpt-image-2", "prompt": "a grey square"}
 MASK = ("mask.png", picture((8, 8), "png", transparent=True), "image/png")

@@ -13,9 +13,9 @@ from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.providers.openai import answer as answer_module
 
 from tests.support.generation import drawing
-from tests.support.openai_api import Answer, event_answer
 from tests.support.openai_provider import MODEL, openai_workshop
 from tests.support.pictures import png
+from tests.support.vendor import Answer, event_answer
 
 MIB = 1024 * 1024
 JSON = {"content-type": "application/json"}

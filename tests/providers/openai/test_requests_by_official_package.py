@@ -23,9 +23,9 @@ from PIL import Image
 
 from tests.support.generation import as_input
 from tests.support.openai_package import BASE_URL, KEY, sent_by_package
-from tests.support.openai_recording import RecordedRequest, recorded
 from tests.support.openapi import validator
 from tests.support.pictures import encoded, png
+from tests.support.recording import RecordedRequest, recorded
 
 _PICTURE = Image.new("RGB", (16, 16), "teal")
 PICTURES = {"png": png(16, 16), "jpg": encoded(_PICTURE, "JPEG"), "webp": encoded(_PICTURE, "WEBP")}

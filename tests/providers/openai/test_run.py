@@ -15,9 +15,9 @@ from imagegen_server.providers.openai import OpenAISettings
 from PIL import Image
 
 from tests.support.generation import drawing, editing
-from tests.support.openai_api import json_answer
 from tests.support.openai_provider import MODEL, openai_workshop
 from tests.support.pictures import encoded, png
+from tests.support.vendor import json_answer
 
 PICTURES = [png(16, 16), encoded(Image.new("RGB", (16, 16), "red"), "JPEG"), encoded(Image.new("L", (8, 8)), "WEBP")]
 PRICES = {MODEL: Price(input_text=5.0, input_image=8.0, output_image=30.0)}

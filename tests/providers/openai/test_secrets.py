@@ -13,8 +13,8 @@ from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.providers.openai.errors import error_of_answer
 
 from tests.support.generation import drawing
-from tests.support.openai_api import Answer, event_answer, json_answer
 from tests.support.openai_provider import MODEL, openai_workshop
+from tests.support.vendor import Answer, event_answer, json_answer
 
 KEYS = ["sk-proj-Zx81_Kq-77abcdefghijklmnop", "0123456789abcdef0123456789abcdef"]
 GATEWAY = "gw-5f1e8d44a0"

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.openai_package import KEY, sent_by_package
-from tests.support.openai_recording import Part, RecordedRequest, read_form
 from tests.support.openai_wire import picture
 from tests.support.openapi import validator
 from tests.support.pictures import png
+from tests.support.recording import Part, RecordedRequest, read_form
 
 WISH: dict[str, Any] = {
     "model": "gpt-image-2",

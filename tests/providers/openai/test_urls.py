@@ -23,9 +23,10 @@ from imagegen_server.providers.registry import Registry
 
 from tests.support.generation import drawing, events_of
 from tests.support.http_server import PATIENCE, Exchange, HttpServer
-from tests.support.openai_api import Answer, FakeOpenAI, fake_openai, json_answer
+from tests.support.openai_api import FakeOpenAI, fake_openai
 from tests.support.openai_provider import MODEL, openai_entry, openai_workshop
 from tests.support.pictures import png
+from tests.support.vendor import Answer, json_answer
 
 PICTURE = png(16, 16)
 ENCODED = base64.b64encode(PICTURE).decode()

@@ -8,9 +8,9 @@ from imagegen_server.domain.events import Broken, Finished, PreviewShown
 from imagegen_server.domain.task import Operation, Options, Wish
 
 from tests.support.generation import as_input
-from tests.support.openai_fixtures import WireFixture, wire_fixtures
 from tests.support.openai_provider import MODEL, openai_workshop
 from tests.support.pictures import png
+from tests.support.wire import WireFixture, wire_fixtures
 
 FIELDS = {
     "image": "input.images",
@@ -34,7 +34,7 @@ def wish_of(fixture: WireFixture) -> Wish:
     )
 
 
-@pytest.mark.parametrize("fixture", wire_fixtures(), ids=lambda fixture: fixture.name)
+@pytest.mark.parametrize("fixture", wire_fixtures("openai"), ids=lambda fixture: fixture.name)
 async def test_an_answer_of_the_vendor_becomes_what_it_means(fixture: WireFixture) -> None:
     """Reason, code, stage, bill, wait, images and previews are those that the shape's own file says."""
     expect, request_id = fixture.expect, fixture.content["headers"].get("x-request-id")

@@ -10,12 +10,12 @@ import pytest
 from imagegen_server.domain.errors import ImageError, Reason
 from PIL import Image
 
-from tests.support.openai_fixtures import WireFixture, wire_fixtures
 from tests.support.openai_package import package_on_fake
 from tests.support.pictures import png
 from tests.support.tools import require_package
+from tests.support.wire import WireFixture, wire_fixtures
 
-FIXTURES = wire_fixtures()
+FIXTURES = wire_fixtures("openai")
 READ_OTHERWISE_BY_PACKAGE = {
     # An event whose blank line is missing is given up.
     "stream_unfinished_line": (0, 1, False),

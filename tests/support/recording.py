@@ -26,12 +26,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """What a client sent. `path` is the path alone; headers are found in any case."""
+    """What a client sent. `path` is the path alone, `query` what follows it; headers are found in any case."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
     @property
     def media_type(self) -> str:
@@ -72,8 +73,9 @@ class RecordedRequest:
 
 
 def recorded(method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> RecordedRequest:
-    """Keep a request."""
-    return RecordedRequest(method, path, CIMultiDict(headers), body)
+    """Keep a request. `path` may have its query behind it."""
+    path, _, query = path.partition("?")
+    return RecordedRequest(method, path, CIMultiDict(headers), body, query)
 
 
 def read_form(content_type: str, body: bytes) -> list[Part]:

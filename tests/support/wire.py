@@ -1,13 +1,13 @@
-"""The recorded shapes of OpenAI's answers in tests/providers/openai/wire, ready to be said by the fake."""
+"""The recorded shapes of vendors' answers in tests/providers/VENDOR/wire, ready to be said by a fake."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .openai_api import Answer
+from .vendor import Answer
 
-FOLDER = Path(__file__).parents[1] / "providers" / "openai" / "wire"
+PROVIDERS = Path(__file__).parents[1] / "providers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class WireFixture:
         return Answer(self.status, self.content["headers"], [*chunked, *self.pieces], breaks_off=breaks_off)
 
 
-def wire_fixtures() -> list[WireFixture]:
-    """Read all of them, by name."""
-    paths = sorted(FOLDER.glob("*.json"))
+def wire_fixtures(vendor: str) -> list[WireFixture]:
+    """Read all of one vendor, by name."""
+    paths = sorted((PROVIDERS / vendor / "wire").glob("*.json"))
     return [WireFixture(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 
