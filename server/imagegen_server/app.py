@@ -12,6 +12,7 @@ from .config import Config, ConfigError, ServerTable
 from .domain.credentials import KnownCallers
 from .generation.admission import Admission, AdmissionSettings
 from .generation.callers import CallerLimits
+from .generation.catalogue import Catalogue
 from .generation.durations import Durations
 from .generation.engine import Engine
 from .generation.explain import Explainer
@@ -99,7 +100,8 @@ class App:
         planner = Planner(self._registry, config.aliases, config.prices)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         inputs = Inputs(self.store, self._fetcher)
-        tools = Tools(self.store, build_upstreams(config), self._middleware, result_fetcher(self._fetcher), Durations())
+        upstreams = build_upstreams(config)
+        tools = Tools(self.store, upstreams, self._middleware, result_fetcher(self._fetcher), Durations())
         generations = Generations(config.store.ttl)
         self.engine = Engine(
             store=self.store,
@@ -118,7 +120,7 @@ class App:
                 Explainer(planner, inputs, tools),
                 delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes),
             ),
-            ModelService(self._registry, planner),
+            ModelService(self._registry, planner, Catalogue(upstreams)),
             self._registry.entries,
             tls=Watched("server.tls", tls.files, tls.read) if (tls := config.server.tls) else None,
             authenticator=_authenticator(config.server),

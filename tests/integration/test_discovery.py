@@ -49,7 +49,7 @@ async def test_a_provider_whose_list_cannot_be_read_is_named() -> None:
     async def down() -> list[Model]:
         raise ImageError(Reason.PROVIDER_UNAVAILABLE, "down")
 
-    broken = ScriptedProvider(list_models=down)
+    broken = ScriptedProvider(list_slowly=down)
     async with running_server(
         as_config("up", ScriptedProvider(known_models=MANY)), as_config("down", broken)
     ) as server:
@@ -69,7 +69,7 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for(monkeypatch: py
         await asyncio.Event().wait()
         return []
 
-    fine, stuck = ScriptedProvider(known_models=MANY), ScriptedProvider(list_models=silent)
+    fine, stuck = ScriptedProvider(known_models=MANY), ScriptedProvider(list_slowly=silent)
     async with running_server(as_config("fine", fine), as_config("stuck", stuck)) as server:
         (page,) = await list_all(server)
 

@@ -62,7 +62,7 @@ class ScriptedProvider(Provider):
     tasks: list[Task] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the generator of any task has been closed or has ended."""
-    list_models: Callable[[], Awaitable[Sequence[Model]]] | None = None
+    list_slowly: Callable[[], Awaitable[Sequence[Model]]] | None = None
 
     param_options = {"n": "count", "seed": "seed", "size": "size"}  # noqa: RUF012 - the declaration of the base class
     controlled_params = frozenset({"model", "prompt"})
@@ -74,7 +74,7 @@ class ScriptedProvider(Provider):
 
     async def models(self) -> Sequence[Model]:
         """List what the test says."""
-        return await self.list_models() if self.list_models else self.known_models
+        return await self.list_slowly() if self.list_slowly else self.known_models
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """Take every task."""

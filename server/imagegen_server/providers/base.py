@@ -78,10 +78,19 @@ class Provider(ABC):
 
     @abstractmethod
     async def models(self) -> Sequence[Model]:
-        """List the known models.
+        """List the models that are known without asking anybody.
+
+        :raises ImageError: they cannot be told now
+        """
+
+    async def list_models(self, http: HttpClient, key: Secret | None) -> Sequence[Model]:  # noqa: ARG002
+        """List the models as the vendor publishes them, where it does; free of charge. `http` and `key` as in Call.
+
+        What it returns is remembered for some minutes. The default asks nobody.
 
         :raises ImageError: the vendor's own list cannot be read
         """
+        return await self.models()
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """Hold a task against what the vendor takes, before anything is spent; without input or output.

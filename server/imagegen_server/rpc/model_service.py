@@ -10,6 +10,7 @@ from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_g
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.generation.callers import may_use, may_use_provider
+from imagegen_server.generation.catalogue import Catalogue
 from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.fitting import MAX_COUNT
 from imagegen_server.generation.plan import Planner
@@ -30,10 +31,11 @@ LIST_SECONDS = 5.0
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """Tells which models there are and what they can do."""
 
-    def __init__(self, registry: Registry, planner: Planner) -> None:
+    def __init__(self, registry: Registry, planner: Planner, catalogue: Catalogue) -> None:
         """Be wired by the app."""
         self._registry = registry
         self._planner = planner
+        self._catalogue = catalogue
 
     async def ListModels(
         self, request: model_service_pb2.ListModelsRequest, _context: Context
@@ -42,7 +44,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         entries = self._chosen(request.provider)
         after = _from_token(request.page_token)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        lists = await asyncio.gather(*(_list(entry) for entry in entries))
+        lists = await asyncio.gather(*(self._list(entry) for entry in entries))
         models = [
             (f"{entry.name}/{model.id}", entry, model)
             for entry, listed in zip(entries, lists, strict=True)
@@ -87,6 +89,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         aliases = self._usable_aliases(name)
         return model_service_pb2.GetModelResponse(model=model_message(model, entry.name, aliases, MAX_COUNT))
 
+    async def _list(self, entry: ProviderEntry) -> Sequence[Model] | Reason:
+        """List the models of a provider, or tell why that cannot be done now."""
+        try:
+            async with asyncio.timeout(LIST_SECONDS):
+                return await self._catalogue.models(entry)
+        except TimeoutError:
+            return Reason.TIMEOUT
+        except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others
+            return _reason_of(problem, entry.name)
+
     def _usable_aliases(self, name: str) -> list[str]:
         """List the aliases by which the caller may use "provider/model"."""
         return [alias for alias in self._planner.names.aliases_of(name) if may_use(current_caller(), alias, name)]
@@ -111,17 +123,6 @@ def _reason_of(problem: Exception, provider: str) -> Reason:
         return problem.reason
     _logger.error("adapter fault", provider=provider, **describe_fault(problem))
     return Reason.INTERNAL_ERROR
-
-
-async def _list(entry: ProviderEntry) -> Sequence[Model] | Reason:
-    """List the models of a provider, or tell why that cannot be done now."""
-    try:
-        async with asyncio.timeout(LIST_SECONDS):
-            return await entry.provider.models()
-    except TimeoutError:
-        return Reason.TIMEOUT
-    except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others
-        return _reason_of(problem, entry.name)
 
 
 def _to_token(last_name: str) -> str:

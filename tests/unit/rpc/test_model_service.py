@@ -9,6 +9,7 @@ from imagegen.v1 import error_reason_pb2, model_service_pb2
 from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.capabilities import Capabilities, Model
 from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.generation.catalogue import Catalogue
 from imagegen_server.generation.plan import Planner
 from imagegen_server.providers.registry import Registry
 from imagegen_server.rpc.callers import acting_for
@@ -24,7 +25,9 @@ CONTEXT = cast("Any", FakeContext())
 def service(aliases: dict[str, str] | None = None, /, **providers: ScriptedProvider) -> ModelService:
     """Make the servicer of these providers."""
     registry = Registry([as_entry(provider, name=name) for name, provider in providers.items()])
-    return ModelService(registry, Planner(registry, {alias: (target,) for alias, target in (aliases or {}).items()}))
+    return ModelService(
+        registry, Planner(registry, {alias: (target,) for alias, target in (aliases or {}).items()}), Catalogue({})
+    )
 
 
 def listing(*ids: str) -> ScriptedProvider:
@@ -38,7 +41,7 @@ def failing(problem: Exception) -> ScriptedProvider:
     async def fail() -> Sequence[Model]:
         raise problem
 
-    return ScriptedProvider(list_models=fail)
+    return ScriptedProvider(list_slowly=fail)
 
 
 async def listed(made: ModelService, **fields: Any) -> tuple[list[str], str]:

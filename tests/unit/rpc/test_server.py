@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2
 from imagegen.v1 import image_service_pb2
+from imagegen_server.generation.catalogue import Catalogue
 from imagegen_server.generation.plan import Planner
 from imagegen_server.generation.uploads import Uploads
 from imagegen_server.providers.registry import Registry
@@ -22,7 +23,7 @@ def server_at(listen: str) -> Server:
     registry = Registry([])
     shop = workshop()
     images = ImageService(shop.engine, Uploads(shop.store), shop.explainer, DeliverySettings())
-    return Server(ListenSettings(listen), images, ModelService(registry, Planner(registry, {})), [])
+    return Server(ListenSettings(listen), images, ModelService(registry, Planner(registry, {}), Catalogue({})), [])
 
 
 @pytest.mark.parametrize(
