@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "imagegen/error.h"
+#include "metadata.h"
 #include "status.h"
 
 namespace imagegen::internal {
@@ -14,7 +15,7 @@ constexpr std::uint32_t kFinished = 0;
 
 Preview PreviewOf(v1::ImagePreview&& preview, std::shared_ptr<const std::string> bytes) {
   return {preview.index(), preview.number(), Image(std::move(*preview.mutable_image()), std::move(bytes)),
-          Metadata(preview.metadata().begin(), preview.metadata().end())};
+          MetadataFrom(*preview.mutable_metadata())};
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ std::optional<Event> Assembler::OnPreview(v1::ImagePreview&& preview) {
 
 std::optional<Event> Assembler::OnComplete(v1::GeneratedImage&& made) {
   EndOpen();
-  if (!chunked_) return Completed(made, nullptr);
+  if (!chunked_) return Completed(std::move(made), nullptr);
   ByteRun run(made.image());
   open_.emplace(Opening{std::move(made), std::move(run)});
   return std::nullopt;
@@ -94,12 +95,12 @@ std::optional<Event> Assembler::OnChunk(v1::ImageChunk&& chunk) {
   if (auto* preview = std::get_if<v1::ImagePreview>(&opening.event)) {
     return PreviewOf(std::move(*preview), std::move(bytes));
   }
-  return Completed(std::get<v1::GeneratedImage>(opening.event), std::move(bytes));
+  return Completed(std::move(std::get<v1::GeneratedImage>(opening.event)), std::move(bytes));
 }
 
-Event Assembler::Completed(const v1::GeneratedImage& made, std::shared_ptr<const std::string> bytes) {
+Event Assembler::Completed(v1::GeneratedImage&& made, std::shared_ptr<const std::string> bytes) {
   images_[made.index()] = bytes;
-  return Complete{GeneratedImage(made, std::move(bytes))};
+  return Complete{GeneratedImage(std::move(made), std::move(bytes))};
 }
 
 void Assembler::EndOpen() {
@@ -114,13 +115,14 @@ void Assembler::OnResult(v1::ImageResult&& message) {
     throw InvalidResponse("the server ended the generation without an image and without an error");
   }
   std::vector<GeneratedImage> images;
+  images.reserve(static_cast<std::size_t>(message.images_size()));
   for (v1::GeneratedImage& made : *message.mutable_images()) {
     const auto received = images_.find(made.index());
     if (received == images_.end() && chunked_ && whole_) {
       throw InvalidResponse("the result names image " + std::to_string(made.index()) + ", which never came");
     }
-    images.emplace_back(made, received == images_.end() ? nullptr : received->second);
     made.mutable_image()->clear_data();
+    images.emplace_back(made, received == images_.end() ? nullptr : received->second);
   }
   result_.emplace(std::move(message), std::move(images));
 }

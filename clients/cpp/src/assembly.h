@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "byte_run.h"
@@ -30,6 +31,8 @@ class Assembler {
 
   // What the stream came to, once it was told.
   const std::optional<ImageResult>& result() const { return result_; }
+  // The same, once, for whoever keeps it.
+  ImageResult TakeResult() { return std::move(*result_); }
 
  private:
   // The image opened last.
@@ -43,7 +46,7 @@ class Assembler {
   std::optional<Event> OnComplete(v1::GeneratedImage&& made);
   std::optional<Event> OnChunk(v1::ImageChunk&& chunk);
   void OnResult(v1::ImageResult&& message);
-  Event Completed(const v1::GeneratedImage& made, std::shared_ptr<const std::string> bytes);
+  Event Completed(v1::GeneratedImage&& made, std::shared_ptr<const std::string> bytes);
   // An opening ends an unfinished preview; a finished image may not be cut short.
   void EndOpen();
 

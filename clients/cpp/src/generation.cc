@@ -118,8 +118,8 @@ bool Generation::Next(v1::ImageStreamEvent* event, std::optional<Failure>* failu
   }
   if (got == Got::kGarbled) rpc->context.TryCancel();
   const grpc::Status status = rpc->reader->Finish();
-  rpc->finished = true;
   const std::lock_guard lock(mutex_);
+  rpc->finished = true;
   if (got == Got::kGarbled) {
     failure->emplace(Failure{InvalidResponse("a message of the stream cannot be read")});
     return false;
@@ -183,16 +183,18 @@ StreamRequest Generation::Continuation() const {
 
 std::optional<Told> Generation::Leave() {
   std::shared_ptr<Rpc> rpc;
+  bool running = false;
   std::optional<Told> told;
   {
     const std::lock_guard lock(mutex_);
     left_ = true;
     rpc = std::move(rpc_);
     rpc_ = nullptr;
+    running = rpc != nullptr && !rpc->finished;
     if (lifetime_.owned && !ended_ && !lost_) told = CancelLocked();
   }
   left_changed_.notify_all();
-  if (rpc != nullptr) rpc->context.TryCancel();
+  if (running) rpc->context.TryCancel();  // gRPC makes an error and its way through the call also for one that is over
   return told;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "media_type.h"
+#include "metadata.h"
 
 namespace imagegen {
 
@@ -94,8 +95,8 @@ std::string_view Image::bytes() const {
   throw std::logic_error("this image came without bytes: previews delivered by reference have facts only");
 }
 
-GeneratedImage::GeneratedImage(const v1::GeneratedImage& made, std::shared_ptr<const std::string> bytes)
-    : Image(made.image(), std::move(bytes), Metadata(made.metadata().begin(), made.metadata().end())),
+GeneratedImage::GeneratedImage(v1::GeneratedImage made, std::shared_ptr<const std::string> bytes)
+    : Image(std::move(*made.mutable_image()), std::move(bytes), internal::MetadataFrom(*made.mutable_metadata())),
       index_(made.index()) {
   if (made.has_seed()) seed_ = made.seed();
   if (made.has_revised_prompt()) revised_prompt_ = made.revised_prompt();

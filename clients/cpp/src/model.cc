@@ -56,28 +56,28 @@ v1::ModelCapabilities ImageModel::Capabilities() const {
 }
 
 ImageResult ImageModel::Generate(std::string_view prompt, const CallSettings& settings) const {
-  const CallSettings joined = WithoutPreviews(Join(settings_, settings));
+  CallSettings joined = WithoutPreviews(Join(settings_, settings));
   return Begin(connection_, internal::GenerateRequestFrom(model_, prompt, joined), joined)->TakeResult();
 }
 
 ImageStream ImageModel::Stream(std::string_view prompt, const CallSettings& settings) const {
-  const CallSettings joined = Join(settings_, settings);
+  CallSettings joined = Join(settings_, settings);
   return ImageStream(Begin(connection_, internal::GenerateRequestFrom(model_, prompt, joined), joined));
 }
 
 ImageResult ImageModel::Edit(std::string_view prompt, const EditImages& images, const CallSettings& settings) const {
-  const CallSettings joined = WithoutPreviews(Join(settings_, settings));
+  CallSettings joined = WithoutPreviews(Join(settings_, settings));
   return Begin(connection_, internal::EditRequestFrom(model_, prompt, images, joined), joined)->TakeResult();
 }
 
 ImageStream ImageModel::StreamEdit(std::string_view prompt, const EditImages& images,
                                    const CallSettings& settings) const {
-  const CallSettings joined = Join(settings_, settings);
+  CallSettings joined = Join(settings_, settings);
   return ImageStream(Begin(connection_, internal::EditRequestFrom(model_, prompt, images, joined), joined));
 }
 
 std::vector<v1::PlannedCall> ImageModel::Explain(std::string_view prompt, const CallSettings& settings) const {
-  const CallSettings joined = WithoutPreviews(Join(settings_, settings));
+  CallSettings joined = WithoutPreviews(Join(settings_, settings));
   v1::ExplainRequest request;
   *request.mutable_generate() = internal::GenerateRequestFrom(model_, prompt, joined);
   return Planned(*connection_, request, joined);
@@ -85,7 +85,7 @@ std::vector<v1::PlannedCall> ImageModel::Explain(std::string_view prompt, const 
 
 std::vector<v1::PlannedCall> ImageModel::ExplainEdit(std::string_view prompt, const EditImages& images,
                                                      const CallSettings& settings) const {
-  const CallSettings joined = WithoutPreviews(Join(settings_, settings));
+  CallSettings joined = WithoutPreviews(Join(settings_, settings));
   v1::ExplainRequest request;
   *request.mutable_edit() = internal::EditRequestFrom(model_, prompt, images, joined);
   return Planned(*connection_, request, joined);

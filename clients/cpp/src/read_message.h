@@ -2,25 +2,31 @@
 #ifndef IMAGEGEN_SRC_READ_MESSAGE_H_
 #define IMAGEGEN_SRC_READ_MESSAGE_H_
 
-#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/support/sync_stream.h>
+
+#include <cstdint>
+
+#include "imagegen/v1/image_service.pb.h"
 
 namespace imagegen::internal {
 
 // What there was to read.
 enum class Got { kMessage, kEnd, kGarbled };
 
+// A number that no message has.
+inline constexpr std::uint32_t kMark = UINT32_MAX;
+inline void Mark(v1::ImageStreamEvent& message) { message.set_sequence(kMark); }
+inline bool IsMarked(const v1::ImageStreamEvent& message) { return message.sequence() == kMark; }
+inline void Mark(v1::ReadImageResponse& message) { message.set_offset(kMark); }
+inline bool IsMarked(const v1::ReadImageResponse& message) { return message.offset() == kMark; }
+
 // Reads the next message. gRPC tells one that it cannot parse as it tells the end, and whoever then waits for the
 // status may wait for good. But parsing begins with clearing, so a mark goes only if something came.
 template <class Message>
 Got ReadMessage(grpc::ClientReader<Message>& reader, Message* message) {
-  constexpr int kMark = 19'999;  // no field may have this number
-  message->Clear();
-  const google::protobuf::Reflection& reflection = *message->GetReflection();
-  reflection.MutableUnknownFields(message)->AddVarint(kMark, 0);
+  Mark(*message);
   if (reader.Read(message)) return Got::kMessage;
-  const auto& fields = reflection.GetUnknownFields(*message);
-  return fields.field_count() == 1 && fields.field(0).number() == kMark ? Got::kEnd : Got::kGarbled;
+  return IsMarked(*message) ? Got::kEnd : Got::kGarbled;
 }
 
 }  // namespace imagegen::internal

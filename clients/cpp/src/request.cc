@@ -4,25 +4,23 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 #include "number_check.h"
 
 namespace imagegen::internal {
 namespace {
 
-v1::ImageOptions JoinOptions(const v1::ImageOptions& bound, const v1::ImageOptions& given) {
-  v1::ImageOptions joined = bound;
+void Lay(const v1::ImageOptions& given, v1::ImageOptions& joined) {
   if (given.has_size()) joined.clear_size();  // a size is one wish, not two numbers
   joined.MergeFrom(given);
-  return joined;
 }
 
-Params JoinParams(Params joined, const Params& given) {
+void Lay(const Params& given, Params& joined) {
   for (const auto& [provider, object] : given) {
     auto& fields = *joined[provider].mutable_fields();
     for (const auto& [key, value] : object.fields()) fields[key] = value;
   }
-  return joined;
 }
 
 v1::ImageSource SourceFrom(const Image& image) {
@@ -43,11 +41,10 @@ v1::ImageSource SourceFrom(const Image& image) {
 }
 
 template <class Request>
-void Fill(Request& request, const std::string& model, const CallSettings& settings) {
-  CheckNumbers(settings.params);
+void Fill(Request& request, const std::string& model, CallSettings& settings) {
   request.set_model(model);
-  *request.mutable_options() = settings.options;
-  request.mutable_params()->insert(settings.params.begin(), settings.params.end());
+  *request.mutable_options() = std::move(settings.options);
+  for (auto& [provider, object] : settings.params) (*request.mutable_params())[provider] = std::move(object);
   request.set_strict(settings.strict.value_or(false));
   request.mutable_delivery()->set_mode(DeliveryFrom(settings.delivery));
   request.set_request_id(settings.request_id);
@@ -72,9 +69,10 @@ void Override(std::optional<T>& bound, const std::optional<T>& given) {
 }  // namespace
 
 CallSettings Join(const CallSettings& bound, const CallSettings& given) {
+  CheckNumbers(given.params);
   CallSettings joined = bound;
-  joined.options = JoinOptions(bound.options, given.options);
-  joined.params = JoinParams(bound.params, given.params);
+  Lay(given.options, joined.options);
+  Lay(given.params, joined.params);
   Override(joined.strict, given.strict);
   if (given.delivery != v1::DELIVERY_MODE_UNSPECIFIED) joined.delivery = given.delivery;
   Override(joined.timeout, given.timeout);
@@ -100,8 +98,7 @@ CallSettings WithoutPreviews(CallSettings settings) {
   return settings;
 }
 
-v1::GenerateRequest GenerateRequestFrom(const std::string& model, std::string_view prompt,
-                                        const CallSettings& settings) {
+v1::GenerateRequest GenerateRequestFrom(const std::string& model, std::string_view prompt, CallSettings& settings) {
   v1::GenerateRequest request;
   Fill(request, model, settings);
   request.mutable_input()->set_prompt(std::string(prompt));
@@ -109,7 +106,7 @@ v1::GenerateRequest GenerateRequestFrom(const std::string& model, std::string_vi
 }
 
 v1::EditRequest EditRequestFrom(const std::string& model, std::string_view prompt, const EditImages& images,
-                                const CallSettings& settings) {
+                                CallSettings& settings) {
   v1::EditRequest request;
   Fill(request, model, settings);
   v1::ImageEditInput& input = *request.mutable_input();

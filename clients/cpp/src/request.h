@@ -13,20 +13,19 @@
 
 namespace imagegen::internal {
 
-// `given` laid over `bound`. Throws std::invalid_argument for a word that there is not, or a stream that is to be
-// resumed after its end.
+// `given` laid over `bound`, which was joined before. Throws std::invalid_argument for a word that there is not, a
+// parameter that cannot be carried, or a stream that is to be resumed after its end.
 CallSettings Join(const CallSettings& bound, const CallSettings& given);
 
 // For a caller who waits for the end only: no previews unless they were asked for.
 CallSettings WithoutPreviews(CallSettings settings);
 
-// The request for new pictures. Throws std::invalid_argument for a parameter that cannot be carried.
-v1::GenerateRequest GenerateRequestFrom(const std::string& model, std::string_view prompt,
-                                        const CallSettings& settings);
+// The request for new pictures. Takes options and params out of the settings, which are those of this call.
+v1::GenerateRequest GenerateRequestFrom(const std::string& model, std::string_view prompt, CallSettings& settings);
 
-// The request for changed pictures. Throws std::invalid_argument as above, and for an image without a source.
+// The request for changed pictures, likewise. Throws std::invalid_argument for an image without a source.
 v1::EditRequest EditRequestFrom(const std::string& model, std::string_view prompt, const EditImages& images,
-                                const CallSettings& settings);
+                                CallSettings& settings);
 
 // How the generation outlives its connection.
 Lifetime LifetimeOf(const CallSettings& settings);

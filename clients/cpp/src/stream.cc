@@ -81,7 +81,7 @@ void StreamState::Read() {
     ++messages_;
     if (outcome_) return;  // it was aborted meanwhile
     if (event) events_.push_back(std::move(*event));
-    if (assembler_.result()) outcome_ = *assembler_.result();
+    if (assembler_.result()) outcome_ = assembler_.TakeResult();
   } catch (const Error& error) {
     const Error named = Named(error);
     {

@@ -89,7 +89,7 @@ class Image {
 class GeneratedImage : public Image {
  public:
   /// The image of a message. For this library; bytes may be null.
-  GeneratedImage(const v1::GeneratedImage& made, std::shared_ptr<const std::string> bytes);
+  GeneratedImage(v1::GeneratedImage made, std::shared_ptr<const std::string> bytes);
   /// A generated image with other facts and bytes. For this library.
   GeneratedImage(const GeneratedImage& made, Image read);
 
