@@ -146,12 +146,15 @@ impl Assembler {
             let why = "the server ended the generation without an image and without an error";
             return Err(Error::invalid_response(why));
         }
-        let images = result.images.into_iter().map(|made| self.with_bytes(made));
+        let mut images = Vec::with_capacity(result.images.len());
+        for made in result.images {
+            images.push(self.with_bytes(made)?);
+        }
         Ok(ImageResult {
             generation_id: result.generation_id,
             request_id: result.request_id,
             model: result.model,
-            images: images.collect::<Result<_, _>>()?,
+            images,
             failures: result.failures,
             usage: result.usage,
             warnings: result.warnings,

@@ -1,9 +1,10 @@
 //! Calls of a model: what is said of one, and how it is sent when it is awaited.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::assembly::Assembler;
 use crate::connection::{Connection, free, timed};
@@ -25,7 +26,7 @@ impl<T: sealed::Outcome> Outcome for T {}
 #[must_use = "a call is sent when it is awaited"]
 pub struct Draw<T> {
     wish: Wish,
-    settings: Settings,
+    settings: Arc<Settings>,
     outcome: PhantomData<fn() -> T>,
 }
 
@@ -33,7 +34,7 @@ pub struct Draw<T> {
 #[must_use = "a call is sent when it is awaited"]
 pub struct Edit<T> {
     wish: Wish,
-    settings: Settings,
+    settings: Arc<Settings>,
     pictures: Pictures,
     outcome: PhantomData<fn() -> T>,
 }
@@ -53,7 +54,7 @@ impl Wish {
 }
 
 impl<T: Outcome> Draw<T> {
-    pub(crate) fn new(connection: Connection, model: String, settings: Settings, prompt: String) -> Self {
+    pub(crate) fn new(connection: Connection, model: String, settings: Arc<Settings>, prompt: String) -> Self {
         Self { wish: Wish::new(connection, model, prompt), settings, outcome: PhantomData }
     }
 
@@ -68,7 +69,7 @@ impl<T: Outcome> Draw<T> {
 }
 
 impl<T: Outcome> Edit<T> {
-    pub(crate) fn new(connection: Connection, model: String, settings: Settings, prompt: String) -> Self {
+    pub(crate) fn new(connection: Connection, model: String, settings: Arc<Settings>, prompt: String) -> Self {
         let wish = Wish::new(connection, model, prompt);
         Self { wish, settings, pictures: Pictures::default(), outcome: PhantomData }
     }
@@ -108,7 +109,7 @@ impl<T: Outcome> IntoFuture for Draw<T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { wish, mut settings, .. } = self;
         let (lifetime, request_id) = prepare::<T>(&mut settings, wish.request_id);
-        let request = request::generate(&wish.model, wish.prompt, &settings, request_id).map(Request::Generate);
+        let request = request::generate(wish.model, wish.prompt, &settings, request_id).map(Request::Generate);
         T::ask(sealed::Asked { connection: wish.connection, request, settings, lifetime })
     }
 }
@@ -120,15 +121,15 @@ impl<T: Outcome> IntoFuture for Edit<T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { wish, mut settings, pictures, .. } = self;
         let (lifetime, request_id) = prepare::<T>(&mut settings, wish.request_id);
-        let request = request::edit(&wish.model, wish.prompt, &pictures, &settings, request_id).map(Request::Edit);
+        let request = request::edit(wish.model, wish.prompt, &pictures, &settings, request_id).map(Request::Edit);
         T::ask(sealed::Asked { connection: wish.connection, request, settings, lifetime })
     }
 }
 
 /// How the generation lives, and the name of the wish.
-fn prepare<T: Outcome>(settings: &mut Settings, request_id: String) -> (Lifetime, String) {
-    if !T::SHOWS {
-        settings.options.preview_count.get_or_insert(0);
+fn prepare<T: Outcome>(settings: &mut Arc<Settings>, request_id: String) -> (Lifetime, String) {
+    if !T::SHOWS && settings.options.preview_count.is_none() {
+        Arc::make_mut(settings).options.preview_count = Some(0);
     }
     let lifetime = Lifetime::of(settings, &request_id);
     (lifetime, if T::RUNS { lifetime.name(request_id) } else { request_id })
@@ -141,7 +142,7 @@ mod sealed {
     pub struct Asked {
         pub(super) connection: Connection,
         pub(super) request: Result<Request, Error>,
-        pub(super) settings: Settings,
+        pub(super) settings: Arc<Settings>,
         pub(super) lifetime: Lifetime,
     }
 
@@ -154,22 +155,28 @@ mod sealed {
         fn ask(asked: Asked) -> Answer<Self>;
     }
 
+    fn begin(asked: Asked) -> Result<ImageStream, Error> {
+        let Asked { connection, request, settings, lifetime } = asked;
+        let chunked = settings.delivery != DeliveryMode::Reference;
+        let assembler = Assembler::new(chunked, true, connection.spare());
+        Ok(ImageStream::new(Generation::new(connection, request?, settings.timeout, lifetime), assembler))
+    }
+
     impl Outcome for ImageStream {
         const SHOWS: bool = true;
 
         fn ask(asked: Asked) -> Answer<Self> {
-            Box::pin(async move {
-                let Asked { connection, request, settings, lifetime } = asked;
-                let chunked = settings.delivery != DeliveryMode::Reference;
-                let assembler = Assembler::new(chunked, true, connection.spare());
-                Self::open(Generation::new(connection, request?, settings.timeout, lifetime), assembler).await
-            })
+            Box::pin(async move { begin(asked)?.opened().await })
         }
     }
 
     impl Outcome for ImageResult {
         fn ask(asked: Asked) -> Answer<Self> {
-            Box::pin(async move { <ImageStream as Outcome>::ask(asked).await?.into_result().await })
+            Box::pin(async move {
+                // Not `into_result`, in which the stream would be moved once more.
+                let mut stream = begin(asked)?;
+                poll_fn(|cx| stream.poll_only_result(cx)).await
+            })
         }
     }
 

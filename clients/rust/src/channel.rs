@@ -62,14 +62,11 @@ impl Service<Request<Body>> for Channel {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         let pace = self.pace;
-        Box::pin(async move {
-            let answer = if FREE_METHODS.contains(&request.uri().path()) {
-                call_free(&mut ready, request, pace).await
-            } else {
-                call_once(&mut ready, request).await
-            };
-            answer.map_err(Into::into)
-        })
+        if FREE_METHODS.contains(&request.uri().path()) {
+            Box::pin(async move { call_free(&mut ready, request, pace).await.map_err(Into::into) })
+        } else {
+            Box::pin(async move { call_once(&mut ready, request).await.map_err(Into::into) })
+        }
     }
 }
 

@@ -29,7 +29,9 @@ type Opened = Result<Response<Streaming<ImageStreamEvent>>, Status>;
 /// Reads a generation's events, over one RPC or, when that breaks and may be resumed, over several.
 pub(crate) struct Generation {
     connection: Connection,
-    request: Request,
+    /// None once it was sent and is not to be sent again.
+    request: Option<Request>,
+    delivery: Option<Delivery>,
     lifetime: Lifetime,
     deadline: Deadline,
     timer: Option<Pin<Box<Sleep>>>,
@@ -61,14 +63,20 @@ enum Line {
 
 impl Generation {
     /// Prepares to send `request`; `own` is the time limit for all of it, that of the client if None.
-    pub(crate) fn new(connection: Connection, request: Request, own: Option<Duration>, lifetime: Lifetime) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        request: Request,
+        own: Option<Duration>,
+        lifetime: Lifetime,
+    ) -> Box<Self> {
         let deadline = connection.deadline(own);
         let (mut generation_id, mut request_id, mut sequence) = Default::default();
+        let delivery;
         match &request {
-            Request::Generate(asked) => request_id = asked.request_id.clone(),
-            Request::Edit(asked) => request_id = asked.request_id.clone(),
+            Request::Generate(asked) => (request_id, delivery) = (asked.request_id.clone(), asked.delivery),
+            Request::Edit(asked) => (request_id, delivery) = (asked.request_id.clone(), asked.delivery),
             Request::Resume(asked) => {
-                sequence = asked.after_sequence;
+                (sequence, delivery) = (asked.after_sequence, asked.delivery);
                 match &asked.generation {
                     Some(resume_request::Generation::GenerationId(id)) => generation_id = id.clone(),
                     Some(resume_request::Generation::RequestId(id)) => request_id = id.clone(),
@@ -77,10 +85,11 @@ impl Generation {
             }
         }
         let backoff = Backoff::new(connection.pace());
-        let mut generation = Self {
+        let mut generation = Box::new(Self {
             connection,
             known: matches!(request, Request::Resume(_)),
-            request,
+            request: Some(request),
+            delivery,
             lifetime,
             deadline,
             timer: deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))),
@@ -94,7 +103,7 @@ impl Generation {
             generation_id,
             request_id,
             sequence,
-        };
+        });
         generation.begin();
         generation
     }
@@ -121,18 +130,18 @@ impl Generation {
         }
     }
 
-    /// The next event, unless the generation failed or the connection broke for good.
-    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<ImageStreamEvent, Error>> {
+    /// The next event, or None behind the result, unless the generation failed or the connection broke for good.
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<ImageStreamEvent>, Error>> {
         loop {
             match ready!(self.poll_line(cx)) {
-                Ok(Some(event)) => return Poll::Ready(Ok(event)),
-                Ok(None) => {}
+                Ok(None) if !matches!(self.line, Line::Closed) => {}
+                Ok(event) => return Poll::Ready(Ok(event)),
                 Err(error) => self.again(error)?,
             }
         }
     }
 
-    /// The next event, or None once the RPC is open, or how it ended.
+    /// The next event, or None once the RPC is open or has ended well, or how it failed.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<ImageStreamEvent>, Error>> {
         if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Err(Error::timeout(false)));
@@ -163,6 +172,10 @@ impl Generation {
                     Some(Err(status)) => {
                         let error = Error::from_status(status, Some(initial), false);
                         return Poll::Ready(Err(self.ended_with(error)));
+                    }
+                    None if self.ended => {
+                        self.line = Line::Closed;
+                        return Poll::Ready(Ok(None));
                     }
                     None => return Poll::Ready(Err(Error::invalid_response("the stream ended without a result"))),
                 },
@@ -220,7 +233,12 @@ impl Generation {
     }
 
     fn begin(&mut self) {
-        let request = if self.known { Request::Resume(self.rest()) } else { self.request.clone() };
+        let wish = match self.lifetime.resumable {
+            _ if self.known => None,
+            true => self.request.clone(),
+            false => self.request.take(), // begun once
+        };
+        let request = wish.unwrap_or_else(|| Request::Resume(self.rest()));
         self.resuming = matches!(request, Request::Resume(_));
         let mut images = self.connection.images();
         let deadline = self.deadline;
@@ -238,15 +256,7 @@ impl Generation {
         } else {
             resume_request::Generation::GenerationId(self.generation_id.clone())
         };
-        ResumeRequest { generation: Some(generation), after_sequence: self.sequence, delivery: self.delivery() }
-    }
-
-    fn delivery(&self) -> Option<Delivery> {
-        match &self.request {
-            Request::Generate(asked) => asked.delivery,
-            Request::Edit(asked) => asked.delivery,
-            Request::Resume(asked) => asked.delivery,
-        }
+        ResumeRequest { generation: Some(generation), after_sequence: self.sequence, delivery: self.delivery }
     }
 
     /// Goes away. What nobody else can know of is stopped at the server, in the background.

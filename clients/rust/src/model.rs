@@ -18,13 +18,13 @@ use crate::{Draw, Edit, Error, ImageOptions, ImageResult, ImageStream, ModelCapa
 pub struct ImageModel {
     connection: Connection,
     model: String,
-    settings: Settings,
+    settings: Arc<Settings>,
     capabilities: Arc<OnceCell<ModelCapabilities>>,
 }
 
 impl ImageModel {
     pub(crate) fn new(connection: Connection, model: String) -> Self {
-        Self { connection, model, settings: Settings::default(), capabilities: Arc::default() }
+        Self { connection, model, settings: Arc::default(), capabilities: Arc::default() }
     }
 
     setters!();

@@ -1,6 +1,7 @@
 //! Provider parameters: JSON to google.protobuf.Struct and back, without damage.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
@@ -27,47 +28,67 @@ pub(crate) fn merge(bound: &mut Map<String, Value>, given: Map<String, Value>) {
 pub(crate) fn to_proto(params: &Map<String, Value>) -> Result<HashMap<String, Struct>, Error> {
     let mut carried = HashMap::with_capacity(params.len());
     for (provider, values) in params {
-        let path = format!("params.{provider}");
+        let path = || format!("params.{provider}");
         let Value::Object(values) = values else {
-            return Err(Error::refused(path, "the parameters of a provider are a JSON object"));
+            return Err(Error::refused(path(), "the parameters of a provider are a JSON object"));
         };
-        carried.insert(provider.clone(), object(values, &path)?);
+        let values = object(values).map_err(|damaged| damaged.refused(&path()))?;
+        carried.insert(provider.clone(), values);
     }
     Ok(carried)
 }
 
-fn object(values: &Map<String, Value>, path: &str) -> Result<Struct, Error> {
-    let fields = values.iter().map(|(key, value)| Ok((key.clone(), carried(value, &format!("{path}.{key}"))?)));
-    Ok(Struct { fields: fields.collect::<Result<_, Error>>()? })
+/// A number that would arrive damaged. Its path grows on the way out, so that it costs nothing where all is well.
+struct Damaged {
+    path: String,
+    why: String,
 }
 
-fn carried(value: &Value, path: &str) -> Result<prost_types::Value, Error> {
+impl Damaged {
+    fn below(self, step: impl fmt::Display) -> Self {
+        Self { path: format!("{step}{}", self.path), ..self }
+    }
+
+    fn refused(self, root: &str) -> Error {
+        let path = format!("{root}{}", self.path);
+        let why = format!("{path} is {}: give it as a string", self.why);
+        Error::refused(path, why)
+    }
+}
+
+fn object(values: &Map<String, Value>) -> Result<Struct, Damaged> {
+    let fields = values.iter().map(|(key, value)| match carried(value) {
+        Ok(value) => Ok((key.clone(), value)),
+        Err(damaged) => Err(damaged.below(format_args!(".{key}"))),
+    });
+    Ok(Struct { fields: fields.collect::<Result<_, _>>()? })
+}
+
+fn carried(value: &Value) -> Result<prost_types::Value, Damaged> {
     let kind = match value {
         Value::Null => Kind::NullValue(0),
         Value::Bool(truth) => Kind::BoolValue(*truth),
         Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Number(number) => Kind::NumberValue(double(number, path)?),
-        Value::Object(values) => Kind::StructValue(object(values, path)?),
+        Value::Number(number) => Kind::NumberValue(double(number)?),
+        Value::Object(values) => Kind::StructValue(object(values)?),
         Value::Array(items) => {
             let items = items.iter().enumerate();
-            let values = items.map(|(position, item)| carried(item, &format!("{path}[{position}]")));
-            Kind::ListValue(ListValue { values: values.collect::<Result<_, Error>>()? })
+            let values = items
+                .map(|(position, item)| carried(item).map_err(|damaged| damaged.below(format_args!("[{position}]"))));
+            Kind::ListValue(ListValue { values: values.collect::<Result<_, _>>()? })
         }
     };
     Ok(prost_types::Value { kind: Some(kind) })
 }
 
-fn double(number: &Number, path: &str) -> Result<f64, Error> {
+fn double(number: &Number) -> Result<f64, Damaged> {
+    let damaged = |why| Err(Damaged { path: String::new(), why });
     let value = number.as_f64().unwrap_or(f64::NAN);
     if !value.is_finite() {
-        return Err(Error::refused(
-            path,
-            format!("{path} is {number}, which a double cannot hold: give it as a string"),
-        ));
+        return damaged(format!("{number}, which a double cannot hold"));
     }
     if value.abs() >= FIRST_INEXACT {
-        let why = format!("{path} is a whole number from 2^53 on, which arrives damaged: give it as a string");
-        return Err(Error::refused(path, why));
+        return damaged("a whole number from 2^53 on, which arrives damaged".to_owned());
     }
     Ok(value)
 }

@@ -55,14 +55,14 @@ impl Lifetime {
 
 /// The request for new pictures; what cannot be carried is refused.
 pub(crate) fn generate(
-    model: &str,
+    model: String,
     prompt: String,
     settings: &Settings,
     request_id: String,
 ) -> Result<GenerateRequest, Error> {
     settings.check()?;
     Ok(GenerateRequest {
-        model: model.to_owned(),
+        model,
         input: Some(ImageInput { prompt }),
         options: Some(settings.options.clone()),
         params: params::to_proto(&settings.params)?,
@@ -76,7 +76,7 @@ pub(crate) fn generate(
 
 /// The request for changed pictures; what cannot be carried is refused.
 pub(crate) fn edit(
-    model: &str,
+    model: String,
     prompt: String,
     pictures: &Pictures,
     settings: &Settings,
@@ -87,7 +87,7 @@ pub(crate) fn edit(
     let images = images.map(|(position, image)| image.to_source(&format!("input.images[{position}]")));
     let mask = pictures.mask.as_ref().map(|mask| mask.to_source("input.mask"));
     Ok(EditRequest {
-        model: model.to_owned(),
+        model,
         input: Some(ImageEditInput { prompt, images: images.collect::<Result<_, _>>()?, mask: mask.transpose()? }),
         options: Some(settings.options.clone()),
         params: params::to_proto(&settings.params)?,

@@ -69,7 +69,7 @@ impl IntoFuture for Resume {
             let assembler = Assembler::new(chunked, self.after_sequence == 0, self.connection.spare());
             let request = Request::Resume(request);
             let generation = Generation::new(self.connection, request, self.timeout, Lifetime::RESUMED);
-            ImageStream::open(generation, assembler).await
+            ImageStream::new(generation, assembler).opened().await
         })
     }
 }

@@ -27,7 +27,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 /// megabytes.
 #[must_use = "dropping a stream stops its generation"]
 pub struct ImageStream {
-    generation: Generation,
+    generation: Box<Generation>,
     assembler: Assembler,
     events: VecDeque<Event>,
     outcome: Option<Result<ImageResult, Error>>,
@@ -36,10 +36,15 @@ pub struct ImageStream {
 }
 
 impl ImageStream {
+    /// Nothing is sent before it is waited for.
+    pub(crate) fn new(generation: Box<Generation>, assembler: Assembler) -> Self {
+        Self { generation, assembler, events: VecDeque::new(), outcome: None, told: false }
+    }
+
     /// Sends the request and waits until the server has taken it.
-    pub(crate) async fn open(mut generation: Generation, assembler: Assembler) -> Result<Self, Error> {
-        poll_fn(|cx| generation.poll_open(cx)).await?;
-        Ok(Self { generation, assembler, events: VecDeque::new(), outcome: None, told: false })
+    pub(crate) async fn opened(mut self) -> Result<Self, Error> {
+        poll_fn(|cx| self.generation.poll_open(cx)).await?;
+        Ok(self)
     }
 
     /// The server's id for it, for `resume`, `cancel` and support. Empty if the server has not told it.
@@ -85,16 +90,8 @@ impl ImageStream {
     ///
     /// As [`ImageStream::result`].
     pub async fn into_result(mut self) -> Result<ImageResult, Error> {
-        poll_fn(|cx| {
-            loop {
-                self.events.clear();
-                if let Some(outcome) = self.outcome.take() {
-                    return Poll::Ready(outcome);
-                }
-                ready!(self.poll_advance(cx));
-            }
-        })
-        .await
+        self.events.clear();
+        poll_fn(|cx| self.poll_only_result(cx)).await
     }
 
     /// Stops the generation at once. No event follows; `result` gives CANCELLED. Does nothing once the result is there.
@@ -119,25 +116,41 @@ impl ImageStream {
         let _ = tokio::time::timeout(LEAVE_LIMIT, self.generation.told_to_stop()).await;
     }
 
-    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<ImageResult, Error>> {
+    /// The result, once: no event is kept, and no copy.
+    pub(crate) fn poll_only_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<ImageResult, Error>> {
         loop {
-            if let Some(outcome) = &self.outcome {
-                return Poll::Ready(outcome.clone());
+            if let Some(outcome) = self.outcome.take() {
+                return Poll::Ready(outcome);
             }
             ready!(self.poll_advance(cx));
         }
     }
 
-    /// Takes one more message in.
-    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match ready!(self.generation.poll_receive(cx)).and_then(|message| self.assembler.feed(message)) {
-            Ok(event) => self.events.extend(event),
-            Err(error) => {
-                self.finish(error);
-                self.generation.leave(); // bytes that are not the promised ones: nobody shall pay for more of them
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<ImageResult, Error>> {
+        loop {
+            if let Some(outcome) = &self.outcome {
+                return Poll::Ready(outcome.clone());
             }
+            let event = ready!(self.poll_advance(cx));
+            self.events.extend(event);
         }
-        Poll::Ready(())
+    }
+
+    /// Takes one more message in; the event that it completes, if it does.
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let fed = match ready!(self.generation.poll_receive(cx)) {
+            Ok(Some(message)) => self.assembler.feed(message),
+            Ok(None) => {
+                self.outcome = self.assembler.take_result().map(Ok);
+                return Poll::Ready(None);
+            }
+            Err(error) => Err(error),
+        };
+        Poll::Ready(fed.unwrap_or_else(|error| {
+            self.finish(error);
+            self.generation.leave(); // bytes that are not the promised ones: nobody shall pay for more of them
+            None
+        }))
     }
 
     fn end(&mut self, why: &str) {
@@ -170,7 +183,12 @@ impl Stream for ImageStream {
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(_) => return Poll::Ready(None),
-                None => ready!(self.poll_advance(cx)),
+                None => {
+                    let event = ready!(self.poll_advance(cx));
+                    if event.is_some() {
+                        return Poll::Ready(event.map(Ok));
+                    }
+                }
             }
         }
     }
