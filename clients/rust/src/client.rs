@@ -8,7 +8,7 @@ use crate::v1::image_service_client::ImageServiceClient;
 use crate::v1::model_service_client::ModelServiceClient;
 use crate::v1::{cancel_request, resume_request};
 use crate::{Channel, ClientBuilder, Error, Image, ImageModel, Model, ModelList, Resume};
-use crate::{generation, models, read, upload};
+use crate::{cancel, models, read, upload};
 
 /// A connection to an imagegen server. It is made by the first call, and made again whenever it broke. Cheap to clone;
 /// clones share the connection.
@@ -147,7 +147,7 @@ impl Client {
         if id.is_empty() {
             return Err(Error::refused(field, "the id of a generation cannot be empty"));
         }
-        generation::cancel(&self.connection, by(id), self.connection.deadline(None)).await
+        cancel::cancel(&self.connection, by(id), self.connection.deadline(None)).await
     }
 }
 

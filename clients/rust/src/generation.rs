@@ -7,22 +7,17 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status, Streaming};
 
-use crate::Error;
 use crate::backoff::Backoff;
-use crate::connection::{Connection, Deadline, free, timed};
+use crate::connection::{Connection, Deadline, timed};
 use crate::error::{GENERATION_ID, REQUEST_ID};
 use crate::request::{Lifetime, Request};
 use crate::v1::image_stream_event::Event as Told;
-use crate::v1::{
-    CancelRequest, Delivery, ErrorReason, ImageStreamEvent, ResumeRequest, cancel_request, resume_request,
-};
-
-/// A Cancel that the server does not answer in this time is given up.
-const CANCEL_LIMIT: Duration = Duration::from_secs(10);
+use crate::v1::{Delivery, ErrorReason, ImageStreamEvent, ResumeRequest, cancel_request, resume_request};
+use crate::{Error, cancel};
 
 type Opened = Result<Response<Streaming<ImageStreamEvent>>, Status>;
 
@@ -299,14 +294,7 @@ impl Generation {
         } else {
             cancel_request::Generation::GenerationId(self.generation_id.clone())
         };
-        let connection = self.connection.clone();
-        self.cancelling = Some(self.connection.spawn(async move {
-            let deadline = Instant::now().checked_add(CANCEL_LIMIT);
-            match cancel(&connection, generation, deadline).await {
-                Err(error) if error.reason() == ErrorReason::GenerationNotFound => Ok(()),
-                told => told.map(drop),
-            }
-        }));
+        self.cancelling = Some(self.connection.spawn(cancel::if_there(self.connection.clone(), generation)));
     }
 }
 
@@ -314,16 +302,6 @@ impl Drop for Generation {
     fn drop(&mut self) {
         self.leave();
     }
-}
-
-/// Stops a generation; whether it was running.
-pub(crate) async fn cancel(
-    connection: &Connection,
-    generation: cancel_request::Generation,
-    deadline: Deadline,
-) -> Result<bool, Error> {
-    let request = timed(CancelRequest { generation: Some(generation) }, deadline);
-    Ok(free(deadline, connection.images().cancel(request)).await?.stopped)
 }
 
 fn text<'a>(metadata: &'a MetadataMap, key: &str) -> &'a str {

@@ -31,6 +31,7 @@ mod backoff;
 mod builder;
 mod byte_run;
 mod call;
+mod cancel;
 mod channel;
 mod client;
 mod connection;
