@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <future>
 #include <thread>
@@ -121,7 +122,8 @@ TEST_F(Streams, AMessageThatCannotBeReadEndsTheCall) {
     return v1::ERROR_REASON_UNSPECIFIED;
   });
   EXPECT_TRUE(server_.WaitForLeft());
-  stream.Abort();
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  stream.Abort();  // so that a test that fails ends
   EXPECT_EQ(waiting.get(), v1::ERROR_REASON_INVALID_RESPONSE);
 }
 
