@@ -1,0 +1,20 @@
+"""xAI's image models, by its REST API.
+
+Sources: docs.x.ai/developers/rest-api-reference/inference/images and .../inference/models, the pages on image
+generation and editing, cost tracking, migrations and errors of docs.x.ai, and bodies that users of the API reported.
+Drawing and editing are two calls, both JSON and answered as JSON: the vendor has no forms, no streams and no masks. Its
+own Python package speaks gRPC, so it tells nothing of what is sent here.
+"""
+
+from imagegen_server.providers.base import ProviderType, Remote
+
+from .provider import XAI, XAISettings
+
+__all__ = ["PROVIDER", "XAISettings"]
+
+PROVIDER = ProviderType(
+    name="xai",
+    settings=XAISettings,
+    build=XAI,
+    remote=Remote(base_url="https://api.x.ai/v1", key_env="XAI_API_KEY"),
+)
