@@ -19,6 +19,7 @@ from tests.support.xai_provider import xai_entry
 
 NOVEMBER = datetime(2026, 11, 2, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+UNREADABLE: list[Any] = [{}, [], {"models": None}, {"models": [1]}, {"models": [{"name": "x"}]}, {"data": []}]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -112,9 +113,7 @@ async def test_the_list_is_the_vendors_and_is_remembered() -> None:
         (html_answer(503), Reason.PROVIDER_UNAVAILABLE),
         (html_answer(200), Reason.INVALID_RESPONSE),
         (Answer(500), Reason.PROVIDER_ERROR),
-        *((json_answer(200, body), Reason.INVALID_RESPONSE) for body in ({}, [], {"models": None}, {"models": [1]})),
-        (json_answer(200, {"models": [{"name": "x"}]}), Reason.INVALID_RESPONSE),
-        (json_answer(200, {"data": []}), Reason.INVALID_RESPONSE),
+        *((json_answer(200, body), Reason.INVALID_RESPONSE) for body in UNREADABLE),
     ],
 )
 async def test_a_list_that_cannot_be_read_is_an_error(answer: Answer, reason: Reason) -> None:

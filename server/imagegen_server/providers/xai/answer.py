@@ -59,18 +59,19 @@ class AnswerReader:
         data = payload.get("data")
         items = [item if isinstance(item, Mapping) else {} for item in data] if isinstance(data, list) else []
         shown = sum(item.get("respect_moderation") is not False for item in items)
-        yield report_of(payload, shown)
+        error = error_in_success(self._context, payload)
+        if items or ticks_of(payload) or not error:
+            # Of an error alone nothing shows that the vendor has taken the task on.
+            yield report_of(payload, shown)
         # What several cost together does not tell of one among them.
         billed = billed_by(ticks_of(payload)) if not shown or len(items) == 1 else None
         for index, item in enumerate(items[: self._count]):
             yield await self._image(index, item, billed)
         if len(items) < self._count:
-            raise self._missing(payload, none_came=not items)
+            raise error or self._missing(payload, none_came=not items)
 
     def _missing(self, payload: Mapping[str, object], *, none_came: bool) -> ImageError:
         """Say why images are missing that were asked for."""
-        if error := error_in_success(self._context, payload):
-            return error
         billed = billed_by(ticks_of(payload)) if none_came else None
         if isinstance(why := payload.get("block_reason"), str) and why:
             message = f"moderation refused the request: {self._context.clean(why)}"

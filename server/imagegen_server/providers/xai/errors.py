@@ -96,7 +96,7 @@ def error_in_success(context: ErrorContext, payload: Mapping[str, object]) -> Im
 
 
 def filtered(context: ErrorContext, why: str, *, stage: str, billed: Billed | None) -> ImageError:
-    """Say that moderation kept a picture back. The vendor has a fee for some of that, so it is not surely free."""
+    """Say that moderation kept a picture back. A fee for some of that is reported, so it is not surely free."""
     return ImageError(
         Reason.CONTENT_FILTERED,
         f"{context.provider}: {why}",
