@@ -9,10 +9,14 @@ import pytest
 from imagegen_server.images.facts import read_facts
 
 from tests.support.docs_lines import block, calls, run_lines
+from tests.support.google_api import KEY as GOOGLE_KEY
+from tests.support.google_api import fake_google
 from tests.support.openai_api import fake_openai
 from tests.support.pictures import png
 from tests.support.process import server_process
 from tests.support.tools import ROOT, require
+from tests.support.xai_api import KEY as XAI_KEY
+from tests.support.xai_api import fake_xai
 
 GENERATIONS, OPERATIONS, SANDBOX, OPENAI = (
     f"docs/{name}.md" for name in ("generations", "operations", "sandbox", "openai")
@@ -21,7 +25,9 @@ GRPCURL_EXIT = 64
 """grpcurl ends with 64 + the gRPC code."""
 INVALID_ARGUMENT = 3
 
-BLOCKS = {GENERATIONS: 4, OPERATIONS: 5, SANDBOX: 3, OPENAI: 1, "docs/releasing.md": 1}
+GOOGLE, XAI = "docs/google.md", "docs/xai.md"
+
+BLOCKS = {GENERATIONS: 4, OPERATIONS: 5, SANDBOX: 3, OPENAI: 1, GOOGLE: 1, XAI: 1, "docs/releasing.md": 1}
 """Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, that of the page on releases by
 `make dist-check`, the others here."""
 
@@ -157,3 +163,33 @@ async def test_buf_curl_ends_with_eight_times_the_code(address: str, tmp_path: P
 
     assert ran.status == 8 * INVALID_ARGUMENT
     assert json.loads(ran.stderr)["code"] == "invalid_argument"
+
+
+async def test_params_of_google(tmp_path: Path) -> None:
+    """What the page says in the vendor's own words reaches the vendor, and a picture comes back."""
+    require("grpcurl")
+    async with (
+        fake_google() as fake,
+        server_process(
+            tmp_path, GEMINI_API_KEY=GOOGLE_KEY, IMAGEGEN__PROVIDERS__GOOGLE__BASE_URL=fake.base_url
+        ) as server,
+    ):
+        ran = await run_lines(block(GOOGLE, "StreamGenerate"), server.address, tmp_path)
+
+    assert documents(ran.stdout)[-1]["result"]["images"]
+    assert fake.requests[0].json["tools"] == [{"googleSearch": {}}]
+    assert fake.requests[0].json["safetySettings"][0]["threshold"] == "BLOCK_ONLY_HIGH"
+
+
+async def test_params_of_xai(tmp_path: Path) -> None:
+    """As with google."""
+    require("grpcurl")
+    async with (
+        fake_xai() as fake,
+        server_process(tmp_path, XAI_API_KEY=XAI_KEY, IMAGEGEN__PROVIDERS__XAI__BASE_URL=fake.base_url) as server,
+    ):
+        ran = await run_lines(block(XAI, "/Generate"), server.address, tmp_path)
+
+    assert documents(ran.stdout)[-1]["images"]
+    assert fake.requests[0].json["user"] == "customer-17"
+    assert fake.requests[0].json["storage_options"] == {"filename": "boat.jpg"}

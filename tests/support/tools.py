@@ -32,7 +32,8 @@ def find(program: str) -> str:
 
 def require_package(name: str) -> ModuleType:
     """Import a package, or skip the test if it is missing, or fail it in CI. One that is there and broken raises."""
-    if importlib.util.find_spec(name) is None:
+    package = name.split(".")
+    if not all(importlib.util.find_spec(".".join(package[:depth])) for depth in range(1, len(package) + 1)):
         _missing(name)
     return importlib.import_module(name)
 

@@ -18,11 +18,15 @@ from imagegen_server.generation.middleware_types import MiddlewareType
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.providers.base import ProviderType
 from imagegen_server.providers.openai import PROVIDER as OPENAI
+from imagegen_server.providers.registry import installed_types
 from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
 from imagegen_server.store.persist import MIDDLEWARE as PERSIST
 from imagegen_server.telemetry.generation_log import MIDDLEWARE as LOG
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+EXAMPLES = ("darkroom", "swatch")
+"""Providers of examples/, which the tests have installed."""
+
 TYPES: Mapping[str, ProviderType[Any]] = {"openai": OPENAI, "sandbox": SANDBOX}
 MIDDLEWARE: Mapping[str, MiddlewareType[Any]] = {"log": LOG, "persist": PERSIST}
 REMOTE = "Providers reached by HTTP"
@@ -164,16 +168,21 @@ def test_the_defaults_in_words_are_true() -> None:
 
 
 def test_the_page_names_the_providers_that_need_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are there, and no others; one by its key, one on loopback."""
+    """Those that are there, and no others: most by their keys, one on loopback."""
+    built_in = {name: kind for name, kind in installed_types().items() if name not in EXAMPLES}
     text = section("[providers.NAME]").partition("| provider | when |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \| (?:`(\w+)`|the server) ", text, re.MULTILINE) == [
-        ("openai", "OPENAI_API_KEY"),
-        ("sandbox", ""),
-    ]
-    assert [provider.name for provider in config.load_config(TYPES).providers] == ["openai", "sandbox"]
-
+    told = dict(re.findall(r"^\| `([\w-]+)` \| (?:`(\w+)`|the server) ", text, re.MULTILINE))
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert [provider.name for provider in config.load_config(TYPES).providers] == ["sandbox"]
+
+    assert told == {
+        name: kind.remote.key_env if kind.remote else ""
+        for name, kind in built_in.items()
+        if kind.implicit_on_loopback or (kind.remote and kind.remote.key_env)
+    }
+    assert [provider.name for provider in config.load_config(built_in).providers] == ["sandbox"]
+    for variable in filter(None, told.values()):
+        monkeypatch.setenv(variable, "a key")
+    assert [provider.name for provider in config.load_config(built_in).providers] == sorted(told)
 
 
 def test_the_configuration_page_names_every_form_of_a_key() -> None:

@@ -10,25 +10,11 @@ from imagegen_server.providers.openai.models import family_of, find_model, livin
 from imagegen_server.providers.openai.provider import OpenAI
 from imagegen_server.providers.openai.sizes import PIXELS_OF_RESOLUTION, read_ratio, size_of
 
+from tests.support.docs_page import Page
 from tests.support.openai_checks import MODELS
-from tests.support.tools import ROOT
 
-PAGE = (ROOT / "docs" / "openai.md").read_text()
-SENTENCES = " ".join(PAGE.split())
-
-
-def rows(heading: str) -> list[list[str]]:
-    """Read the first table behind a text: its cells, without its head."""
-    table = PAGE.partition(heading)[2].partition("\n| ")[2].partition("\n\n")[0]
-    return [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table.splitlines()[2:]]
-
-
-def names(cell: str) -> list[str]:
-    """Read what is written as code."""
-    return re.findall(r"`([^`]+)`", cell)
-
-
-MODEL_ROWS = [(name, row) for row in rows("\n## Models\n") for name in names(row[0])]
+PAGE = Page("openai.md")
+MODEL_ROWS = [(name, row) for row in PAGE.rows("\n## Models\n") for name in PAGE.names(row[0])]
 
 
 def test_every_model_stands_on_the_page() -> None:
@@ -55,19 +41,24 @@ def test_what_the_page_says_of_a_model_is_true(name: str, row: list[str]) -> Non
 
 def test_every_option_is_the_field_that_the_page_names() -> None:
     """As the provider declares which params say what an option says."""
-    told = {(option, field) for row in rows("\n## Options\n") for option in names(row[0]) for field in names(row[1])}
+    told = {
+        (option, field)
+        for row in PAGE.rows("\n## Options\n")
+        for option in PAGE.names(row[0])
+        for field in PAGE.names(row[1])
+    }
 
     assert told >= {(option, field) for field, option in OpenAI.param_options.items()}
     for param in (*OpenAI.param_options, *OpenAI.controlled_params - {"image[]"}):
-        assert f"`{param}`" in PAGE.partition("\n## Params\n")[2].partition("\n## ")[0]
+        assert f"`{param}`" in PAGE.part("Params")
 
 
 def test_the_sizes_are_those_that_are_sent() -> None:
     """For each ratio and resolution of the table."""
-    table = rows("as near as 16 pixels let it be:")
+    table = PAGE.rows("as near as 16 pixels let it be:")
 
     assert len(table) == 6
-    for (ratio_text,), *sizes in ((names(row[0]), *row[1:]) for row in table):
+    for (ratio_text,), *sizes in ((PAGE.names(row[0]), *row[1:]) for row in table):
         ratio = read_ratio(ratio_text)
         assert ratio is not None
         assert sizes == [str(size_of(ratio, resolution)) for resolution in PIXELS_OF_RESOLUTION]
@@ -75,7 +66,7 @@ def test_the_sizes_are_those_that_are_sent() -> None:
 
 def test_reasons_exist() -> None:
     """Every reason of the table is one of the contract, and those that an adapter can have are there."""
-    told = {row[0] for row in rows("\n## Errors\n")}
+    told = {row[0] for row in PAGE.rows("\n## Errors\n")}
 
     assert told <= set(Reason.__members__)
     assert {Reason(number).name for number in range(1, 12)} <= told
@@ -83,7 +74,7 @@ def test_reasons_exist() -> None:
 
 def test_the_configuration_can_be_read() -> None:
     """Every block of TOML is one, with the keys of our tables."""
-    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
+    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", PAGE.text, re.DOTALL)]
 
     assert [sorted(block) for block in blocks] == [["providers"], ["prices"], ["providers"]]
-    assert "It was never run against the live service." in SENTENCES
+    assert "It was never run against the live service." in PAGE.sentences
