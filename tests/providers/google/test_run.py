@@ -177,3 +177,14 @@ async def test_the_terms_of_a_stream_do_not_matter() -> None:
         await reading.close()
 
     assert isinstance(last, Finished)
+
+
+async def test_explain_tells_what_would_be_sent() -> None:
+    """Address and body are those of the call, the key is hidden, and nothing is sent."""
+    async with google_workshop() as made:
+        [planned] = await made.workshop.explained(replace(DRAW, options=Options(seed=7)))
+
+    assert planned.url.endswith("/v1beta/models/gemini-3-pro-image:generateContent")
+    assert '"seed":7' in planned.body
+    assert KEY not in repr(planned)
+    assert not made.fake.requests
