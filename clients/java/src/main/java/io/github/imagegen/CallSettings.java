@@ -84,7 +84,7 @@ public final class CallSettings {
 
   /** Field by field; a size is one wish. */
   private static ImageOptions join(ImageOptions bound, ImageOptions given) {
-    if (given == ImageOptions.getDefaultInstance()) {
+    if (given.equals(ImageOptions.getDefaultInstance())) {
       return bound;
     }
     var joined = bound.toBuilder();

@@ -22,7 +22,8 @@ public final class GeneratedImage extends Image {
   /** An image of a generation; {@code data} null = its bytes did not come. */
   static GeneratedImage of(io.github.imagegen.v1.GeneratedImage told, ByteString data) {
     var facts = Image.withoutData(told.getImage());
-    var made = facts == told.getImage() ? told : told.toBuilder().setImage(facts).build();
+    boolean asTold = told.getImage().getData().isEmpty();
+    var made = asTold ? told : told.toBuilder().setImage(facts).build();
     return new GeneratedImage(made, facts, data);
   }
 
