@@ -132,8 +132,10 @@ func (g *generation) next() (*pb.ImageStreamEvent, *Error) {
 		end := readError(g.ctx, err, header, g.stream.Trailer(), billedUnknown)
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		// What a Resume or a wish that is sent again is refused for says nothing of the generation.
-		if end.worded && !g.resuming && !g.broken {
+		// What a Resume or a wish that is sent again is refused for says nothing of the generation, and CANCELLED may
+		// be said to this reader alone, who took nothing for too long. To stop what has ended does no harm.
+		toldEnd := end.worded && end.Reason != pb.ErrorReason_ERROR_REASON_CANCELLED.String()
+		if toldEnd && !g.resuming && !g.broken {
 			g.ended = true
 		}
 		g.name(end.GenerationID)

@@ -190,8 +190,10 @@ impl Generation {
     }
 
     fn ended_with(&mut self, error: Error) -> Error {
-        // What a Resume or a wish that is sent again is refused for says nothing of the generation.
-        if error.is_from_server() && !self.resuming && !self.broke {
+        // What a Resume or a wish that is sent again is refused for says nothing of the generation, and CANCELLED may be
+        // said to this reader alone, who took nothing for too long. To stop what has ended does no harm.
+        let told_end = error.is_from_server() && error.reason() != ErrorReason::Cancelled;
+        if told_end && !self.resuming && !self.broke {
             self.ended = true;
         }
         self.name(error.generation_id(), "");

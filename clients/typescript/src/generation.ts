@@ -111,8 +111,10 @@ export class Generation {
   #failed(cause: unknown): ImageGenError {
     if (this.#left) return cancelled("the call was stopped on this side");
     const error = errorFromCall(cause, { header: this.#rpc.header });
-    // What a Resume, or the same request again, is refused for says nothing of the generation.
-    if (fromServer(error) && !this.#resuming && !this.#repeated) this.#ended = true;
+    // What a Resume, or the same request again, is refused for says nothing of the generation, and CANCELLED may be said
+    // to this reader alone, who took nothing for too long. To stop what has ended does no harm.
+    const toldEnd = fromServer(error) && error.reason !== "ERROR_REASON_CANCELLED";
+    if (toldEnd && !this.#resuming && !this.#repeated) this.#ended = true;
     this.#name(error.generationId ?? "");
     return withIds(error, this.generationId, this.requestId);
   }

@@ -86,8 +86,10 @@ class Generation:
         try:
             event = await receive(self._call)
         except ImageGenError as error:
-            # What a Resume or a wish that is sent again is refused for says nothing of the generation.
-            if from_server(error) and not self._resuming and not self._broken:
+            # What a Resume or a wish that is sent again is refused for says nothing of the generation, and CANCELLED
+            # may be said to this reader alone, who took nothing for too long. To stop what has ended does no harm.
+            told_end = from_server(error) and error.reason != Reason.CANCELLED
+            if told_end and not self._resuming and not self._broken:
                 self._ended = True
             self._name(error.generation_id)
             raise

@@ -277,8 +277,13 @@ final class Generation {
           return;
         }
         error = broke ? told.afterABreak() : told;
-        // What a Resume or a repeated wish is refused for says nothing of the generation.
-        ended = error.isFromServer() && !asked.isResume() && !broke;
+        // What a Resume or a repeated wish is refused for says nothing of the generation, and CANCELLED may be said to
+        // this reader alone, who took nothing for too long. To stop what has ended does no harm.
+        ended =
+            error.isFromServer()
+                && error.reason() != ErrorReason.ERROR_REASON_CANCELLED
+                && !asked.isResume()
+                && !broke;
         name(error.generationId(), "");
         delay = ended || !isBreak(error, asked) ? Optional.empty() : backoff.next();
         broke |= delay.isPresent();
