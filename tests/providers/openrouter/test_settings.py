@@ -1,0 +1,24 @@
+"""How the provider is set up."""
+
+import pytest
+from imagegen_server.config.providers import ProviderTable, provider_config
+from imagegen_server.config.values import ConfigError
+from imagegen_server.providers.openrouter import PROVIDER, OpenRouterSettings
+
+
+def test_the_usual_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and address need no table."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-1")
+    config = provider_config("openrouter", ProviderTable(), {"openrouter": PROVIDER})
+
+    assert config.settings == OpenRouterSettings()
+    assert PROVIDER.remote is not None
+    assert PROVIDER.remote.base_url == "https://openrouter.ai/api/v1"
+
+
+def test_without_a_key_it_is_not_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table without one is refused at the start."""
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+
+    with pytest.raises(ConfigError, match="OPENROUTER_API_KEY"):
+        provider_config("openrouter", ProviderTable(), {"openrouter": PROVIDER})
