@@ -3,6 +3,8 @@
 import re
 import tomllib
 
+import pytest
+from imagegen_server.config.providers import ProviderTable, provider_config
 from imagegen_server.domain.capabilities import PreviewSupport
 from imagegen_server.domain.errors import Reason
 from imagegen_server.domain.task import Options
@@ -59,9 +61,13 @@ def test_reasons_and_key() -> None:
     assert f"export {PROVIDER.remote.key_env}=" in PAGE.part("The key")
 
 
-def test_the_configuration_can_be_read() -> None:
-    """Every block of TOML is one, with the provider's table; and the page is honest about what was run."""
-    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", PAGE.text, re.DOTALL)]
+def test_the_configuration_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one block of TOML is a table that the server takes; and the page is honest about what was run."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-1")
+    (block,) = re.findall(r"```toml\n(.*?)```", PAGE.text, re.DOTALL)
+    ((name, table),) = tomllib.loads(block)["providers"].items()
+    del table["api_key"]  # a file that is not here
+    config = provider_config(name, ProviderTable(**table), {"openrouter": PROVIDER})
 
-    assert [sorted(block["providers"]) for block in blocks] == [["openrouter"]]
+    assert (config.name, config.timeout) == ("openrouter", 300.0)
     assert "It was never run against the live service." in PAGE.sentences
