@@ -160,8 +160,8 @@ ROWS: Mapping[int, Behaviour] = {
             "all_images_refused_by_moderation_is_that_error",
             "an_image_that_is_missing_is_a_failure_with_its_index",
             "an_answer_without_an_image_is_an_error",
+            "of_google_too_one_refusal_costs_one_image",
         ),
-        {"E": "google, whose answers mix pictures with refusals"},
     ),
     14: Behaviour(
         "The vendor's own code decides before the HTTP status; moderation and used-up quota are never tried again.",

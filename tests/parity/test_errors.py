@@ -8,13 +8,16 @@ from imagegen import AsyncClient, ImageGenError
 from imagegen.v1 import error_reason_pb2
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import ProviderEvent
-from imagegen_server.domain.task import Task
+from imagegen_server.domain.task import Operation, Options, Task, Wish
 from imagegen_server.providers.base import Call
 
 from tests.parity.service import MODEL, WIRE, change, draw, openai_service, recorded
 from tests.support.calls import Refusal, generate, refusal, watch
+from tests.support.google_provider import MODEL as GOOGLE_MODEL
+from tests.support.google_provider import google_workshop
 from tests.support.provider import ScriptedProvider
 from tests.support.server import as_config, running_server
+from tests.support.vendor import json_answer
 
 
 async def refused(name: str) -> tuple[Refusal, int]:
@@ -161,3 +164,16 @@ async def test_no_reason_is_lost_on_the_way() -> None:
             read.append(refusal(caught.value).reason)
 
     assert read == [reason.name for reason in Reason]
+
+
+async def test_of_google_too_one_refusal_costs_one_image() -> None:
+    """Two pictures of which one is refused inside an HTTP 200: one comes, and one is a failure with its index."""
+    refusal = {"candidates": [{"finishReason": "IMAGE_SAFETY", "index": 0}]}
+    async with google_workshop() as made:
+        made.fake.answer_next(json_answer(200, refusal))
+        wish = Wish(Operation.GENERATE, GOOGLE_MODEL, "two boats", Options(count=2))
+        result = await made.workshop.result(wish)
+
+    assert len(result.images) == 1
+    assert [failure.error.reason for failure in result.failures] == [Reason.CONTENT_FILTERED]
+    assert {result.images[0].index, result.failures[0].index} == {0, 1}
