@@ -12,6 +12,8 @@ from tests.support.docs_lines import block, calls, run_lines
 from tests.support.google_api import KEY as GOOGLE_KEY
 from tests.support.google_api import fake_google
 from tests.support.openai_api import fake_openai
+from tests.support.openrouter_api import KEY as OPENROUTER_KEY
+from tests.support.openrouter_api import fake_openrouter
 from tests.support.pictures import png
 from tests.support.process import server_process
 from tests.support.tools import ROOT, require
@@ -25,9 +27,18 @@ GRPCURL_EXIT = 64
 """grpcurl ends with 64 + the gRPC code."""
 INVALID_ARGUMENT = 3
 
-GOOGLE, XAI = "docs/google.md", "docs/xai.md"
+GOOGLE, XAI, OPENROUTER = "docs/google.md", "docs/xai.md", "docs/openrouter.md"
 
-BLOCKS = {GENERATIONS: 4, OPERATIONS: 5, SANDBOX: 3, OPENAI: 1, GOOGLE: 1, XAI: 1, "docs/releasing.md": 1}
+BLOCKS = {
+    GENERATIONS: 4,
+    OPERATIONS: 5,
+    SANDBOX: 3,
+    OPENAI: 1,
+    GOOGLE: 1,
+    XAI: 1,
+    OPENROUTER: 1,
+    "docs/releasing.md": 1,
+}
 """Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, that of the page on releases by
 `make dist-check`, the others here."""
 
@@ -193,3 +204,19 @@ async def test_params_of_xai(tmp_path: Path) -> None:
     assert documents(ran.stdout)[-1]["images"]
     assert fake.requests[0].json["user"] == "customer-17"
     assert fake.requests[0].json["storage_options"] == {"filename": "boat.jpg"}
+
+
+async def test_params_of_openrouter(tmp_path: Path) -> None:
+    """As with google."""
+    require("grpcurl")
+    async with (
+        fake_openrouter() as fake,
+        server_process(
+            tmp_path, OPENROUTER_API_KEY=OPENROUTER_KEY, IMAGEGEN__PROVIDERS__OPENROUTER__BASE_URL=fake.base_url
+        ) as server,
+    ):
+        ran = await run_lines(block(OPENROUTER, "/Generate"), server.address, tmp_path)
+    [sent] = [request.json for request in fake.requests if request.method == "POST"]
+
+    assert documents(ran.stdout)[-1]["images"]
+    assert sent["provider"] == {"only": ["google-ai-studio"], "allow_fallbacks": False}
