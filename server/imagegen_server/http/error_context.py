@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.errors import Billed, ImageError, Reason
 
 from .answer import Answer
+from .retry_after import retry_after
+from .status import reason_of, surely_refused
 
 _KEY = re.compile(r"\b(?:sk-|xai-|AIza|ya29\.|r8_)[\w*.-]{4,}")
 """What keys and tokens of vendors look like."""
@@ -27,6 +29,9 @@ _SHORTEST_SECRET = 8
 
 _ECHO = 16
 """The same of a part of it: a vendor may shorten what it repeats."""
+
+MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR})
+"""A wait is told for these alone: what is wrong for ever must not look as if it were worth another try."""
 
 _MOST_FAILURE_BYTES = 1024 * 1024
 _FAILURE_SECONDS = 10.0
@@ -70,6 +75,23 @@ class ErrorContext:
             f"{self.host} sent {what}",
             http_status=self.status,
             provider_request_id=self.request_id,
+        )
+
+    def unreadable(self) -> ImageError:
+        """Say that the answer is a failure in which nothing of the vendor's own can be read."""
+        refused = surely_refused(self.status)
+        reason = reason_of(self.status)
+        if reason is Reason.MODEL_NOT_FOUND:
+            # Without the vendor's own words it is the address that leads nowhere.
+            reason = Reason.PROVIDER_ERROR
+        what = "is base_url right?" if refused else "a proxy in between may have said so"
+        return ImageError(
+            reason,
+            f"{self.host} answered {self.status} without an error that can be read; {what}",
+            billed=Billed.NO if refused else None,
+            http_status=self.status,
+            provider_request_id=self.request_id,
+            retry_after=retry_after(self.headers) if reason in MAY_COME_AGAIN else None,
         )
 
 

@@ -15,9 +15,11 @@ _REASONS = {
     429: Reason.RATE_LIMITED,
     451: Reason.CONTENT_FILTERED,
     503: Reason.PROVIDER_UNAVAILABLE,
+    524: Reason.TIMEOUT,
     529: Reason.PROVIDER_UNAVAILABLE,
 }
-"""RFC 9110 section 15; 529 is what some vendors say when they are overloaded.
+"""RFC 9110 section 15; 524 is what a proxy in front of vendors says whose patience ended, 529 what some
+vendors say when they are overloaded.
 
 502 and 504 come from a proxy that may have handed the request on, so they are no PROVIDER_UNAVAILABLE.
 """

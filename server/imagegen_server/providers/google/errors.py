@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -37,7 +37,6 @@ _BY_STATUS = {
 }
 """By google.rpc.Code. FAILED_PRECONDITION is no fault of the caller: a country that is not served, a missing plan."""
 
-_MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR})
 _LONG_QUOTA = re.compile(r"per_?(?:day|month)", re.IGNORECASE)
 _NO_QUOTA = re.compile(r"limit: 0\b|prepayment credits are depleted", re.IGNORECASE)
 _BAD_KEY = re.compile(r"API key (?:not valid|expired|not found)", re.IGNORECASE)
@@ -55,19 +54,7 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     said = _error_in(payload)
     if said is not None:
         return _error_of(context, said, in_stream=False)
-    refused = surely_refused(context.status)
-    reason = reason_of(context.status)
-    if reason is Reason.MODEL_NOT_FOUND:
-        # Without the vendor's own words it is the address that leads nowhere.
-        reason = Reason.PROVIDER_ERROR
-    what = "is base_url right?" if refused else "a proxy in between may have said so"
-    return ImageError(
-        reason,
-        f"{context.host} answered {context.status} without an error that can be read; {what}",
-        billed=Billed.NO if refused else None,
-        http_status=context.status,
-        retry_after=retry_after(context.headers) if reason in _MAY_COME_AGAIN else None,
-    )
+    return context.unreadable()
 
 
 def error_in_success(context: ErrorContext, payload: object) -> ImageError | None:
@@ -102,7 +89,7 @@ def _error_of(context: ErrorContext, said: Mapping[str, object], *, in_stream: b
         billed=Billed.NO if refused else None,
         http_status=number if in_stream and isinstance(number, int) else context.status,
         provider_code=context.name(told or status),
-        retry_after=_wait(context, details, text) if reason in _MAY_COME_AGAIN else None,
+        retry_after=_wait(context, details, text) if reason in MAY_COME_AGAIN else None,
         violations=_violations(context, details, message) if reason is Reason.INVALID_REQUEST else (),
     )
 

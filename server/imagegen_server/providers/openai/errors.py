@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -38,8 +38,6 @@ _REASONS = {
 """By the error's code or type, whichever is found first."""
 
 _FREE = frozenset({Reason.QUOTA_EXCEEDED, Reason.RATE_LIMITED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND})
-_MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR, None})
-"""A wait is told for these alone: what is wrong for ever must not look as if it were worth another try."""
 
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "mask": "input.mask", "model": "model"}
 
@@ -53,20 +51,7 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     said = _error_in(payload)
     if said is not None:
         return error_of_payload(context, said, in_stream=False)
-    refused = surely_refused(context.status)
-    reason = reason_of(context.status)
-    if reason is Reason.MODEL_NOT_FOUND:
-        # Without the vendor's own words it is the address that leads nowhere.
-        reason = Reason.PROVIDER_ERROR
-    what = "is base_url right?" if refused else "a proxy in between may have said so"
-    return ImageError(
-        reason,
-        f"{context.host} answered {context.status} without an error that can be read; {what}",
-        billed=Billed.NO if refused else None,
-        http_status=context.status,
-        provider_request_id=context.request_id,
-        retry_after=_wait(reason, retry_after(context.headers)),
-    )
+    return context.unreadable()
 
 
 def error_in_success(context: ErrorContext, payload: object) -> ImageError | None:
@@ -117,7 +102,7 @@ def _error_in(payload: object) -> Mapping[str, object] | None:
 
 
 def _wait(reason: Reason | None, wait: float | None) -> float | None:
-    return wait if reason in _MAY_COME_AGAIN else None
+    return wait if reason is None or reason in MAY_COME_AGAIN else None
 
 
 def _stage(said: Mapping[str, object], *, in_stream: bool) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
 from imagegen_server.http.retry_after import MOST_SECONDS, retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -51,9 +51,6 @@ _REASONS = {
 }
 """By `error_type`, or by the code or type of the model's own vendor."""
 
-_STATUSES = {524: Reason.TIMEOUT}
-"""Statuses that this vendor documents beside the usual ones."""
-
 _WORDS = (
     (
         re.compile(r"sensitive.?content|moderation|content.?polic|flagged|guardrail|safety|prohibited", re.IGNORECASE),
@@ -72,7 +69,6 @@ _WORDS = (
 _OF_IMAGES = re.compile(r"invalid_image|image_(?:too|not|download)|unsupported_image")
 _DRAWN = re.compile(r"output.?image|generated (?:image|content)|\boutput\b", re.IGNORECASE)
 _GIVEN = re.compile(r"input|prompt", re.IGNORECASE)
-_MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR})
 _FIELDS = {"prompt": "input.prompt", "input_references": "input.images", "model": "model"}
 _FORBIDDEN = 403
 
@@ -82,20 +78,7 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     said = _object(_object(body).get("error"))
     if said:
         return _error_of(context, said, context.status, billed=None, in_success=False)
-    refused = surely_refused(context.status)
-    reason = _STATUSES.get(context.status) or reason_of(context.status)
-    if reason is Reason.MODEL_NOT_FOUND:
-        # Without the vendor's own words it is the address that leads nowhere.
-        reason = Reason.PROVIDER_ERROR
-    what = "is base_url right?" if refused else "a proxy in between may have said so"
-    return ImageError(
-        reason,
-        f"{context.host} answered {context.status} without an error that can be read; {what}",
-        billed=Billed.NO if refused else None,
-        http_status=context.status,
-        provider_request_id=context.request_id,
-        retry_after=retry_after(context.headers) if reason in _MAY_COME_AGAIN else None,
-    )
+    return context.unreadable()
 
 
 def error_in_success(
@@ -141,7 +124,7 @@ def _error_of(
         http_status=context.status,
         provider_code=context.name(code or (str(status) if status else "")),
         provider_request_id=context.request_id,
-        retry_after=_wait(context, metadata, message) if reason in _MAY_COME_AGAIN else None,
+        retry_after=_wait(context, metadata, message) if reason in MAY_COME_AGAIN else None,
         violations=_violations(context, said, upstream, code, message) if reason is Reason.INVALID_REQUEST else (),
     )
 
@@ -152,7 +135,7 @@ def _reason(names: list[str], words: str, status: int) -> Reason:
         return named
     # That a request is wrong is also said of what moderation refuses, and of names that no model has.
     found = next((reason for pattern, reason in _WORDS if pattern.search(words)), None)
-    usual = _STATUSES.get(status) or (reason_of(status) if status else Reason.PROVIDER_ERROR)
+    usual = reason_of(status) if status else Reason.PROVIDER_ERROR
     weak = (Reason.INVALID_REQUEST, Reason.PROVIDER_ERROR, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND)
     return found if found and usual in weak else named or usual
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -33,7 +33,6 @@ _BY_WORDS = (
 """What is looked for in the message and then in the code; the first that is found counts."""
 
 _WORDS = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), reason) for words, reason in _BY_WORDS)
-_MAY_COME_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_ERROR})
 _DRAWN = re.compile(r"generated (?:image|content)|output", re.IGNORECASE)
 """It was drawn before moderation refused it."""
 
@@ -73,20 +72,7 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
         said = {"message": body.decode(errors="replace")}
     if said and (said.get("message") or said.get("code")):
         return _error_of(context, said, ticks_of(payload), in_success=False)
-    refused = surely_refused(context.status)
-    reason = reason_of(context.status)
-    if reason is Reason.MODEL_NOT_FOUND:
-        # Without the vendor's own words it is the address that leads nowhere.
-        reason = Reason.PROVIDER_ERROR
-    what = "is base_url right?" if refused else "a proxy in between may have said so"
-    return ImageError(
-        reason,
-        f"{context.host} answered {context.status} without an error that can be read; {what}",
-        billed=Billed.NO if refused else None,
-        http_status=context.status,
-        provider_request_id=context.request_id,
-        retry_after=retry_after(context.headers) if reason in _MAY_COME_AGAIN else None,
-    )
+    return context.unreadable()
 
 
 def error_in_success(context: ErrorContext, payload: Mapping[str, object]) -> ImageError | None:
@@ -140,7 +126,7 @@ def _error_of(context: ErrorContext, said: Mapping[str, object], ticks: int | No
         http_status=context.status,
         provider_code=context.name(code),
         provider_request_id=context.request_id,
-        retry_after=(wait_in_text(text) if wait is None else wait) if reason in _MAY_COME_AGAIN else None,
+        retry_after=(wait_in_text(text) if wait is None else wait) if reason in MAY_COME_AGAIN else None,
         violations=_violations(context, said, message) if reason is Reason.INVALID_REQUEST else (),
     )
 
