@@ -277,8 +277,9 @@ final class Generation {
           return;
         }
         error = broke ? told.afterABreak() : told;
-        // What a Resume or a repeated wish is refused for says nothing of the generation, and CANCELLED may be said to
-        // this reader alone, who took nothing for too long. To stop what has ended does no harm.
+        // What a Resume or a repeated wish is refused for says nothing of the generation, and
+        // CANCELLED may be said to this reader alone, who took nothing for too long. To stop what
+        // has ended does no harm.
         ended =
             error.isFromServer()
                 && error.reason() != ErrorReason.ERROR_REASON_CANCELLED
