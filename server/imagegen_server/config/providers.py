@@ -85,9 +85,18 @@ def implicit_tables(types: Mapping[str, ProviderType[Any]], *, loopback: bool) -
     return {
         kind.name: ProviderTable()
         for kind in types.values()
-        if (kind.implicit_on_loopback and loopback)
-        or (kind.remote and kind.remote.key_env and os.environ.get(kind.remote.key_env, "").strip())
+        if (kind.implicit_on_loopback and loopback) or (kind.remote and _said_by_environment(kind.remote))
     }
+
+
+def _said_by_environment(remote: Remote[Any]) -> bool:
+    """Whether the environment alone sets a provider up: its key, and where a setting has a variable, that one, too."""
+    needed = [remote.key_env] if remote.base_url else [remote.key_env, *remote.settings_env.values()]
+    return bool(remote.key_env) and all(_variable(name) for name in needed)
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
 
 
 def provider_config(name: str, table: ProviderTable, types: Mapping[str, ProviderType[Any]]) -> ProviderConfig:
@@ -110,18 +119,26 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     settings, http, remote = None, None, RemoteTable()
     api_keys: tuple[ProviderKey, ...] = ()
     try:
-        settings = TypeAdapter(kind.settings).validate_python({item: given[item] for item in given if item in own})
+        settings = TypeAdapter(kind.settings).validate_python(
+            _from_environment(kind.remote) | {item: given[item] for item in given if item in own}
+        )
     except ValidationError as problem:
         wrong.append(explain(problem, key))
     if kind.remote:
         try:
             remote = _remote_table(key, {item: given[item] for item in given if item in shared})
-            http, api_keys = _remote(key, remote, kind)
+            if settings is not None:
+                http, api_keys = _remote(key, remote, kind, settings)
         except ConfigError as problem:
             wrong.append(str(problem))
     if wrong:
         raise ConfigError("\n".join(wrong))
     return ProviderConfig(name, kind, settings, table.timeout, http, table.upstream(api_keys, remote.key_strategy))
+
+
+def _from_environment(remote: Remote[Any] | None) -> dict[str, str]:
+    variables = remote.settings_env if remote else {}
+    return {setting: _variable(name) for setting, name in variables.items() if _variable(name)}
 
 
 def _remote_table(key: str, given: Mapping[str, object]) -> RemoteTable:
@@ -132,17 +149,17 @@ def _remote_table(key: str, given: Mapping[str, object]) -> RemoteTable:
 
 
 def _remote(
-    key: str, table: RemoteTable, kind: ProviderType[Any]
+    key: str, table: RemoteTable, kind: ProviderType[Any], settings: object
 ) -> tuple[HttpSettings | None, tuple[ProviderKey, ...]]:
     assert kind.remote is not None
     http, wrong = None, []
     api_keys: tuple[ProviderKey, ...] = ()
     try:
-        http = _http(key, table, kind.remote)
+        http = _http(key, table, kind.remote, settings)
     except ConfigError as problem:
         wrong.append(str(problem))
     try:
-        api_keys = _keys(key, table, kind)
+        api_keys = _keys(key, table, kind, settings)
     except ConfigError as problem:
         wrong.append(str(problem))
     if wrong:
@@ -150,8 +167,13 @@ def _remote(
     return http, api_keys
 
 
-def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
+def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -> HttpSettings:
     base_url = table.base_url or remote.base_url
+    if not base_url and remote.base_url_of:
+        try:
+            base_url = remote.base_url_of(settings)
+        except ValueError as problem:
+            raise ConfigError(f"{key}.{problem}") from None
     if not base_url:
         raise ConfigError(f"{key}.base_url: is required")
     try:
@@ -169,17 +191,20 @@ def _http(key: str, table: RemoteTable, remote: Remote) -> HttpSettings:
     return settings
 
 
-def _keys(key: str, table: RemoteTable, kind: ProviderType[Any]) -> tuple[ProviderKey, ...]:
+def _keys(key: str, table: RemoteTable, kind: ProviderType[Any], settings: object) -> tuple[ProviderKey, ...]:
     if table.api_key is not None:
         return fetch_keys(table.api_key, f"{key}.api_key", table.key_strategy)
     remote = kind.remote
     assert remote is not None
-    if table.base_url and key != f"providers.{kind.name}" and remote.key_required:
+    required = remote.key_required if isinstance(remote.key_required, bool) else remote.key_required(settings)
+    if table.base_url and key != f"providers.{kind.name}":
         # The vendor's key must not go to another host because somebody left a line out.
-        raise ConfigError(f"{key}.api_key: is required beside base_url; say where it is: {FORMS}")
-    if remote.key_env and os.environ.get(remote.key_env, "").strip():
+        if required:
+            raise ConfigError(f"{key}.api_key: is required beside base_url; say where it is: {FORMS}")
+        return ()
+    if remote.key_env and _variable(remote.key_env):
         return fetch_keys({"env": remote.key_env}, f"{key}.api_key", table.key_strategy)
-    if not remote.key_required:
+    if not required:
         return ()
     where = f"set {remote.key_env}, or say where it is" if remote.key_env else "say where it is"
     raise ConfigError(f"{key}.api_key: is required; {where}: {FORMS}")

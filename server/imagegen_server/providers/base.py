@@ -5,7 +5,8 @@ Fan-out, validation against capabilities, warnings, partial success, the log and
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from imagegen_server.domain.capabilities import Model
@@ -123,20 +124,25 @@ class Provider(ABC):
         """Let go of connections and threads. Called once, when the server stops."""
 
 
+SettingsT = TypeVar("SettingsT")
+
+
 @dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Generic[SettingsT]):
     """How a kind of provider is reached by HTTP, unless its table says otherwise.
 
-    `base_url` "" = the table must say it. `key_env` names the usual environment variable of the key, which enables the
-    provider without a table.
+    `base_url` "" = the table must say it, or `base_url_of` tells it from the provider's own settings (a region, a
+    project); it raises ValueError beginning with the name of the setting that is wrong or missing.
+    `key_env` names the usual environment variable of the key, which enables the provider without a table.
+    `settings_env` names such variables of settings, by setting: {"region": "AWS_REGION"}; what a table says goes first.
+    `key_required` may depend on the settings, where there are other ways to prove who asks.
     """
 
     base_url: str = ""
     key_env: str = ""
-    key_required: bool = True
-
-
-SettingsT = TypeVar("SettingsT")
+    key_required: bool | Callable[[SettingsT], bool] = True
+    base_url_of: Callable[[SettingsT], str] | None = None
+    settings_env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +160,18 @@ class ProviderType(Generic[SettingsT]):
     settings: type[SettingsT]
     build: Callable[[str, SettingsT], Provider]
     implicit_on_loopback: bool = False
-    remote: Remote | None = None
+    remote: Remote[SettingsT] | None = None
+
+
+def built_by(path: str) -> Callable[[str, SettingsT], Provider]:
+    """Build a provider by the class at "package.module:Class", which is imported when the first one is set up.
+
+    So an adapter costs nothing at start-up unless it is configured.
+    """
+
+    def build(name: str, settings: SettingsT) -> Provider:
+        module, _, attribute = path.partition(":")
+        provider: Provider = getattr(import_module(module), attribute)(name, settings)
+        return provider
+
+    return build
