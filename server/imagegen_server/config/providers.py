@@ -127,8 +127,7 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     if kind.remote:
         try:
             remote = _remote_table(key, {item: given[item] for item in given if item in shared})
-            if settings is not None:
-                http, api_keys = _remote(key, remote, kind, settings)
+            http, api_keys = _remote(key, remote, kind, settings)
         except ConfigError as problem:
             wrong.append(str(problem))
     if wrong:
@@ -151,6 +150,7 @@ def _remote_table(key: str, given: Mapping[str, object]) -> RemoteTable:
 def _remote(
     key: str, table: RemoteTable, kind: ProviderType[Any], settings: object
 ) -> tuple[HttpSettings | None, tuple[ProviderKey, ...]]:
+    """Check what every remote table has. `settings` are the kind's own; None = they are wrong, and that is told."""
     assert kind.remote is not None
     http, wrong = None, []
     api_keys: tuple[ProviderKey, ...] = ()
@@ -167,9 +167,11 @@ def _remote(
     return http, api_keys
 
 
-def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -> HttpSettings:
+def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -> HttpSettings | None:
     base_url = table.base_url or remote.base_url
     if not base_url and remote.base_url_of:
+        if settings is None:
+            return None
         try:
             base_url = remote.base_url_of(settings)
         except ValueError as problem:
@@ -196,7 +198,9 @@ def _keys(key: str, table: RemoteTable, kind: ProviderType[Any], settings: objec
         return fetch_keys(table.api_key, f"{key}.api_key", table.key_strategy)
     remote = kind.remote
     assert remote is not None
-    required = remote.key_required if isinstance(remote.key_required, bool) else remote.key_required(settings)
+    required = remote.key_required
+    if not isinstance(required, bool):
+        required = settings is not None and required(settings)
     if table.base_url and key != f"providers.{kind.name}":
         # The vendor's key must not go to another host because somebody left a line out.
         if required:
