@@ -1,19 +1,23 @@
 """The HTTP client of one provider: prepared, called without layers, and every fault an ImageError."""
 
+import copy
 import ipaddress
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import lru_cache
+from typing import Literal
 
 import httpx
 import structlog
 
 from imagegen_server import __version__
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.json import JsonObject
 
 from .answer import MOST_ANSWER_BYTES, Answer
 from .body import Body, FormFile, form_body, json_body
 from .failures import network_failure
+from .target import read_target
 from .transport import HttpSettings, open_transport
 
 __all__ = ["MOST_ANSWER_BYTES", "Answer", "FormFile", "HttpClient", "HttpSettings"]
@@ -44,16 +48,13 @@ class HttpClient:
         :raises ValueError: as `open_transport`
         """
         base = httpx.URL(settings.base_url)
-        self._base = settings.base_url.rstrip("/")
-        self._host = base.netloc.decode("ascii")
-        self._url = lru_cache(_KNOWN_PATHS)(self._full_url)
         self._transport = transport or open_transport(settings)
         self._headers = {
-            "host": self._host,
             "accept": "*/*",
             "accept-encoding": "identity",  # base64 of a compressed picture does not get smaller
             "user-agent": f"imagegen/{__version__}",
         }
+        self._settle(settings.base_url.rstrip("/"), base.netloc.decode("ascii"))
         self._own_headers = {name.lower(): value for name, value in settings.headers.items()}
         limit = settings.connect_timeout
         self._extensions = {"timeout": {"connect": limit, "pool": limit, "read": None, "write": None}}
@@ -88,6 +89,38 @@ class HttpClient:
     def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
         """Get what is at `path`."""
         return self._exchange("GET", path, headers, None)
+
+    def send_empty(
+        self, method: Literal["POST", "PUT", "DELETE"], path: str, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send a request without a body, as vendors want it to cancel something."""
+        return self._exchange(method, path, {**headers, "content-length": "0"}, None)
+
+    def at(self, url: str, domains: Collection[str]) -> tuple["HttpClient", str]:
+        """Follow an address that the vendor answered: a client for that host, and the path there.
+
+        Keys may go to the origin of the base URL, and by https to a host of the vendor's `domains`, such as "bfl.ai"
+        with all below it. Connections and the operator's headers are those of this client; close this one alone.
+
+        :raises ImageError: INVALID_RESPONSE: the address is none of these
+        """
+        try:
+            target = read_target(url)
+        except ValueError as problem:
+            raise ImageError(Reason.INVALID_RESPONSE, f"{self._host} answered an address for us: {problem}") from None
+        origin = f"{target.scheme}://{target.name}"
+        named = any(f".{target.host}".endswith(f".{domain}") for domain in domains)
+        if target.origin != read_target(self._base).origin and not (target.scheme == "https" and named):
+            message = f"{self._host} answered an address at {target.name}, which is not the vendor's: no key goes there"
+            raise ImageError(Reason.INVALID_RESPONSE, message)
+        there = copy.copy(self)
+        there._settle(origin, target.name)  # noqa: SLF001 - of its own class
+        return there, target.path
+
+    def _settle(self, base: str, host: str) -> None:
+        self._base, self._host = base, host
+        self._headers = self._headers | {"host": host}
+        self._url = lru_cache(_KNOWN_PATHS)(self._full_url)
 
     async def close(self) -> None:
         """Close every connection, those in use included."""

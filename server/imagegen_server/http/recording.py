@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Literal
 
 from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.secret import Secret
@@ -39,10 +40,13 @@ class RecordingClient(HttpClient):
 
     def __init__(self, real: HttpClient) -> None:
         """Have the address of a real client."""
-        self._base = real.base_url
-        self._host = real.host
-        self.request: UnsentRequest | None = None
+        self._settle(real.base_url, real.host)
+        self._requests: list[UnsentRequest] = []  # one list for all that `at` makes of this
+
+    @property
+    def request(self) -> UnsentRequest | None:
         """The first request that would have been sent."""
+        return self._requests[0] if self._requests else None
 
     def post_json(self, path: str, body: JsonObject, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:  # noqa: ARG002
         """See HttpClient."""
@@ -62,17 +66,25 @@ class RecordingClient(HttpClient):
         """See HttpClient."""
         return self._record("GET", path, str)
 
+    def send_empty(
+        self,
+        method: Literal["POST", "PUT", "DELETE"],
+        path: str,
+        headers: Mapping[str, str],  # noqa: ARG002
+    ) -> AbstractAsyncContextManager[Answer]:
+        """See HttpClient."""
+        return self._record(method, path, str)
+
     async def close(self) -> None:
         """There is nothing to close."""
 
     def _record(self, method: str, path: str, body: Callable[[], str]) -> AbstractAsyncContextManager[Answer]:
         request = UnsentRequest(method, url_text(self._full_url(path)), body)
 
-        def entered() -> None:
-            if self.request is None:
-                self.request = request
+        return _NoExchange(lambda: self._requests.append(request))
 
-        return _NoExchange(entered)
+    def _settle(self, base: str, host: str) -> None:
+        self._base, self._host = base, host
 
 
 class _NoExchange(AbstractAsyncContextManager[Answer]):

@@ -212,3 +212,79 @@ async def test_closing_twice_or_unused(engine: str) -> None:
         with pytest.raises(RuntimeError):
             await client.get("x", {}).__aenter__()
     assert len(server.requests) == 1
+
+
+async def test_a_request_without_a_body(engine: str) -> None:
+    """Its length is said to be nothing, which some servers insist on."""
+    async with HttpServer() as server, client_of(server.url, engine=engine) as client:
+        async with client.send_empty("PUT", "job/1/cancel", {"Authorization": "Key k"}) as got:
+            assert got.ok
+
+    (request,) = server.requests
+    assert request.line == "PUT /job/1/cancel HTTP/1.1"
+    assert request.headers.get_all("Content-Length") == ["0"]
+    assert request.headers["Authorization"] == "Key k"
+
+
+async def test_an_address_that_the_vendor_answered(engine: str) -> None:
+    """On the base URL's own origin it is followed with its query, over the same connection, whatever the base path."""
+    async with HttpServer() as server, client_of(f"{server.url}/gateway/v1", engine=engine) as client:
+        async with client.post_json("jobs", {}, {}) as got:
+            await got.read()
+        there, path = client.at(f"{server.url}/v1/jobs/7?region=us", ())
+        async with there.get(path, {"X-Key": "k"}) as got:
+            await got.read()
+
+    assert [request.line for request in server.requests] == [
+        "POST /gateway/v1/jobs HTTP/1.1",
+        "GET /v1/jobs/7?region=us HTTP/1.1",
+    ]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.us1.bfl.ai/v1/x?id=1", "https://bfl.ai/v1/x?id=1", "https://BFL.AI./v1/x?id=1"]
+)
+async def test_an_address_on_a_host_of_the_vendor(url: str) -> None:
+    """Hosts below the vendor's domains are trusted with a key, by https alone, and named as they are."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    settings = HttpSettings("https://api.bfl.ai", {"X-Tenant": "t"})
+    client = HttpClient(settings, httpx.MockTransport(answer))
+    there, path = client.at(url, ("bfl.ai",))
+    async with there.get(path, {"x-key": "k"}):
+        pass
+    async with client.get("v1/models", {}):
+        pass
+
+    assert [str(request.url.copy_with(host="h")) for request in asked] == ["https://h/v1/x?id=1", "https://h/v1/models"]
+    assert asked[0].headers["host"] == there.host == asked[0].url.host
+    assert asked[0].headers["x-tenant"] == "t"
+    assert asked[1].headers["host"] == client.host == "api.bfl.ai"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/x",
+        "http://api.bfl.ai/x",
+        "https://notbfl.ai/x",
+        "https://bfl.ai.evil.example/x",
+        "https://user:pass@api.bfl.ai/x",
+        "https://api.bfl.ai:evil/x",
+        "ftp://api.bfl.ai/x",
+        "/v1/x",
+        "",
+        "https://evil.example\\@bfl.ai/",
+    ],
+)
+def test_an_address_elsewhere_gets_no_key(url: str) -> None:
+    """Any other host, the vendor's host without TLS, and what readers may read differently are refused."""
+    client = HttpClient(HttpSettings("https://api.bfl.ai"), httpx.MockTransport(lambda _request: httpx.Response(200)))
+    with pytest.raises(ImageError) as raised:
+        client.at(url, ("bfl.ai",))
+    assert raised.value.reason is Reason.INVALID_RESPONSE

@@ -47,6 +47,19 @@ async def test_forms_and_gets_are_kept() -> None:
     )
 
 
+async def test_what_is_sent_to_another_host_is_kept_too() -> None:
+    """A client for another host of the vendor sends nothing either, and its request is the one that is shown."""
+    async with client_of("http://127.0.0.1:9/v1") as real:
+        client = RecordingClient(real)
+        there, path = client.at("https://queue.vendor.example/job/7?x=1", ("vendor.example",))
+        with pytest.raises(NotSent):
+            async with there.send_empty("PUT", path, HEADERS):
+                pytest.fail("nothing can be answered")
+
+    assert client.request is not None
+    assert (client.request.method, client.request.url) == ("PUT", "https://queue.vendor.example/job/7?x=1")
+
+
 async def test_an_exchange_that_is_prepared_only_is_not_kept() -> None:
     """As with the real client, nothing is sent before the block is entered."""
     async with client_of("http://127.0.0.1:9") as real:
@@ -62,8 +75,8 @@ def test_every_way_to_send_is_stood_in_for() -> None:
     """A method that the real client gains has to be recorded as well."""
     ways = {name for name, member in inspect.getmembers(HttpClient, inspect.isfunction) if not name.startswith("_")}
 
-    assert ways == {"post_json", "post_form", "get", "close"}
-    assert ways <= set(vars(RecordingClient))
+    assert ways == {"post_json", "post_form", "get", "send_empty", "close", "at"}
+    assert ways - {"at"} <= set(vars(RecordingClient))
 
 
 async def test_an_adapter_that_takes_it_for_trouble_cannot() -> None:
