@@ -22,7 +22,7 @@ class Nothing:
     """No keys of its own."""
 
 
-def remote_type(name: str, remote: Remote | None) -> ProviderType[Any]:
+def remote_type(name: str, remote: Remote[Any] | None) -> ProviderType[Any]:
     """Make a type of providers."""
     return ProviderType(
         name, Account if remote else Nothing, lambda _name, _settings: ScriptedProvider(), remote=remote
