@@ -107,6 +107,24 @@ def test_params_are_joined_by_key() -> None:
     assert wish.params == {"openai": {"user": "x", "style": "b"}, "xai": {"k": 1}}
 
 
+def test_what_a_model_was_bound_with_stays_as_it_was() -> None:
+    """Neither the caller's later changes of a mapping nor a call with settings of its own reach the other calls."""
+    own = {"quality": "low"}
+    bound = plain_wish("m").with_settings({"params": {"p": own}, "seed": 1})
+    first = bound.generate("x")
+    own["quality"] = "high"
+    other = bound.with_settings({"params": {"p": {"n": 2}}, "seed": 2, "request_id": "r"}).generate("x")
+    named = bound.with_settings({"request_id": "r"}).generate("x")
+
+    assert bound.generate("x") == first
+    assert (first.params["p"]["quality"], first.options.seed) == ("low", 1)
+    assert (dict(other.params["p"]), other.options.seed) == ({"quality": "low", "n": 2}, 2)
+    assert (named.params, named.options, named.request_id) == (first.params, first.options, "r")
+    assert not bound.without_previews().generate("x").options.preview_count
+    assert bound.without_previews().generate("x").options.HasField("preview_count")
+    assert not bound.generate("x").options.HasField("preview_count")
+
+
 def test_settings_reach_the_request() -> None:
     """Strictness and delivery are fields of the request; the rest of it stays unset."""
     asked = request(strict=True, delivery="reference")

@@ -74,29 +74,33 @@ class Generation:
         """
         while True:
             try:
-                return await self._next()
+                event = await receive(self._call)
+                if event is None and not self._ended:
+                    raise invalid_response("the stream ended without a result")
             except ImageGenError as error:
-                if self._broken and not from_server(error):
-                    error.billed = "unknown"  # what became of this RPC says nothing of the one before it
+                self._hear(error)
                 if not await self._again(error):
                     self._lost = connection_broke(error)
                     raise
+            else:
+                if event is not None:
+                    self._take(event)
+                    if self._fresh:
+                        await self._settle()
+                return event
 
-    async def _next(self) -> image_stream_pb2.ImageStreamEvent | None:
-        try:
-            event = await receive(self._call)
-        except ImageGenError as error:
+    def _hear(self, error: ImageGenError) -> None:
+        """Note what an RPC that failed tells of the generation."""
+        if from_server(error):
             # What a Resume or a wish that is sent again is refused for says nothing of the generation, and CANCELLED
             # may be said to this reader alone, who took nothing for too long. To stop what has ended does no harm.
-            told_end = from_server(error) and error.reason != Reason.CANCELLED
-            if told_end and not self._resuming and not self._broken:
+            if error.reason != Reason.CANCELLED and not self._resuming and not self._broken:
                 self._ended = True
-            self._name(error.generation_id)
-            raise
-        if event is None:
-            if self._ended:
-                return None
-            raise invalid_response("the stream ended without a result")
+        elif self._broken:
+            error.billed = "unknown"  # what became of this RPC says nothing of the one before it
+        self._name(error.generation_id)
+
+    def _take(self, event: image_stream_pb2.ImageStreamEvent) -> None:
         self._backoff.renew()
         self.sequence = max(self.sequence, event.sequence)
         match event.WhichOneof("event"):
@@ -105,10 +109,12 @@ class Generation:
                 self._name(event.started.generation_id)
             case "result":
                 self._ended = True
-        if self._fresh and not self.generation_id:
+
+    async def _settle(self) -> None:
+        """After the first event of an RPC, which came over a way that works, the generation has a name."""
+        if not self.generation_id:
             self._name(await _told_id(self._call))
         self._fresh = False
-        return event
 
     async def _again(self, error: ImageGenError) -> bool:
         """Begin anew where the stream broke with `error`; False if that is not to be."""

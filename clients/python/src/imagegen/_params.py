@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from google.protobuf import struct_pb2
 
@@ -36,14 +36,13 @@ def params_to_proto(params: Params) -> dict[str, struct_pb2.Struct]:
 
 
 def merge_params(bound: Params, given: Params) -> Params:
-    """`bound` with the keys of `given` laid over it, provider by provider."""
-    return {
-        **bound,
-        **{
-            provider: {**bound[provider], **values} if provider in bound else values
-            for provider, values in given.items()
-        },
+    """`bound` with the keys of `given` laid over it, provider by provider; later changes of `given` change nothing."""
+    said: dict[str, object] = {**given}  # as typed, or what a caller without types gave: that is told by name later
+    joined = {
+        provider: {**bound.get(provider, {}), **values} if isinstance(values, Mapping) else values
+        for provider, values in said.items()
     }
+    return {**bound, **cast("Params", joined)}
 
 
 def metadata_from_proto(metadata: Mapping[str, struct_pb2.Struct]) -> dict[str, dict[str, JsonValue]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from google.protobuf.struct_pb2 import Struct
 
 from imagegen._generation import Lifetime
 from imagegen._image import Image, image_to_source
@@ -47,6 +49,26 @@ _AS_SAID: Final = frozenset(
 """The settings that a wish keeps as they are said."""
 
 
+class _Carried:
+    """Options and parameters as a request carries them, made once for all the calls of a bound model."""
+
+    __slots__ = ("_options", "_params")
+
+    def __init__(self) -> None:
+        self._options: image_pb2.ImageOptions | None = None
+        self._params: dict[str, Struct] | None = None
+
+    def options(self, options: ImageOptions) -> image_pb2.ImageOptions:
+        if self._options is None:
+            self._options = options_to_proto(options)
+        return self._options
+
+    def params(self, params: Params) -> dict[str, Struct]:
+        if self._params is None:
+            self._params = params_to_proto(params)
+        return self._params
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """Everything about a call but its prompt and images."""
@@ -63,6 +85,8 @@ class Wish:
     fallback_models: tuple[str, ...] | None = None
     retry_ambiguous: bool | None = None
     fallback_on_content_filtered: bool | None = None
+    carried: _Carried = field(default_factory=_Carried, compare=False, repr=False)
+    """Belongs to `options` and `params`: who changes these begins a new one."""
 
     @property
     def chunked(self) -> bool:
@@ -85,6 +109,8 @@ class Wish:
             ValueError: a word that there is not, or a stream that is to be resumed after its end.
             TypeError: a setting that there is not, or text where a list of models belongs.
         """
+        if not settings:
+            return self
         if unknown := sorted(settings.keys() - _SETTINGS):
             raise TypeError(f"there is no setting {unknown[0]!r}")
         said: dict[str, Any] = {
@@ -96,6 +122,8 @@ class Wish:
             said["options"] = merge_options(self.options, options)
         if params := settings.get("params"):
             said["params"] = merge_params(self.params, params)
+        if "options" in said or "params" in said:
+            said["carried"] = _Carried()
         wish = replace(self, **said)
         check_delivery(wish.delivery)
         if wish.on_disconnect not in _ON_DISCONNECT:
@@ -106,7 +134,9 @@ class Wish:
 
     def without_previews(self) -> Wish:
         """This wish for a caller who waits for the end only: no previews unless they were asked for."""
-        return replace(self, options=merge_options(ImageOptions(preview_count=0), self.options))
+        if self.options.preview_count is not None:
+            return self
+        return replace(self, options=merge_options(ImageOptions(preview_count=0), self.options), carried=_Carried())
 
     def generate(self, prompt: str) -> image_service_pb2.GenerateRequest:
         """The request for new pictures.
@@ -118,8 +148,8 @@ class Wish:
         return image_service_pb2.GenerateRequest(
             model=self.model,
             input=image_pb2.ImageInput(prompt=prompt),
-            options=options_to_proto(self.options),
-            params=params_to_proto(self.params),
+            options=self.carried.options(self.options),
+            params=self.carried.params(self.params),
             strict=self.strict,
             delivery=delivery_to_proto(self.delivery),
             request_id=self.request_id,
@@ -136,8 +166,8 @@ class Wish:
                 images=[image_to_source(image) for image in images],
                 mask=None if mask is None else image_to_source(mask),
             ),
-            options=options_to_proto(self.options),
-            params=params_to_proto(self.params),
+            options=self.carried.options(self.options),
+            params=self.carried.params(self.params),
             strict=self.strict,
             delivery=delivery_to_proto(self.delivery),
             request_id=self.request_id,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 
 from imagegen._errors import cancelled, error_from_rpc
 
 _ResponseT = TypeVar("_ResponseT")
+_STOPPED: Final = "the call was stopped on this side"
 
 
 async def receive(call: grpc.aio.UnaryStreamCall[Any, _ResponseT], *, free: bool = False) -> _ResponseT | None:
@@ -19,7 +19,14 @@ async def receive(call: grpc.aio.UnaryStreamCall[Any, _ResponseT], *, free: bool
     Raises:
         ImageGenError: the RPC failed, or was cancelled on this side by somebody else than the waiting task.
     """
-    message = await _settled(call.read(), free=free)
+    try:
+        message = await call.read()
+    except grpc.aio.AioRpcError as rpc_error:
+        raise error_from_rpc(rpc_error, free=free) from rpc_error
+    except asyncio.CancelledError:
+        if _waiting_was_cancelled():
+            raise
+        raise cancelled(_STOPPED) from None
     return None if message is grpc.aio.EOF else cast("_ResponseT", message)
 
 
@@ -29,17 +36,17 @@ async def answer(call: grpc.aio.UnaryUnaryCall[Any, _ResponseT], *, free: bool =
     Raises:
         ImageGenError: as in `receive`.
     """
-    return await _settled(call, free=free)
-
-
-async def _settled(waiting: Awaitable[_ResponseT], *, free: bool) -> _ResponseT:
     try:
-        return await waiting
+        return await call
     except grpc.aio.AioRpcError as rpc_error:
         raise error_from_rpc(rpc_error, free=free) from rpc_error
     except asyncio.CancelledError:
-        # grpc reports an RPC that was cancelled here as the cancellation of whoever waits for it.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _waiting_was_cancelled():
             raise
-        raise cancelled("the call was stopped on this side") from None
+        raise cancelled(_STOPPED) from None
+
+
+def _waiting_was_cancelled() -> bool:
+    """Whether it is the task that waits: grpc reports an RPC that was cancelled here in the same way."""
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())

@@ -33,8 +33,7 @@ class AsyncImageStream:
         self._loop = asyncio.get_running_loop()
         self._assembler = assembler
         self._events: deque[ImageEvent] = deque()
-        self._turn = asyncio.Lock()  # one reader at a time; both an iteration and result() may wait
-        self._messages = 0
+        self._turn: asyncio.Event | None = None  # set when who reads has taken one; an iteration and result() may wait
 
     def __del__(self) -> None:
         """Nobody will ever read on, so nobody shall pay on. Any thread may come here."""
@@ -116,31 +115,28 @@ class AsyncImageStream:
         await self._generation.leave_and_wait()
 
     async def _advance(self) -> None:
-        """Take one more message in, unless another reader has done so while this one waited for its turn."""
-        seen = self._messages
+        """Take one more message in, or wait until another reader has done so."""
         try:
-            async with self._turn:
-                if self._messages == seen and self._outcome is None:
-                    await self._read()
+            if self._turn is not None:
+                await self._turn.wait()
+                return
+            turn = self._turn = asyncio.Event()
+            try:
+                message = await self._generation.receive()
+                if message is None:
+                    self._outcome = self._outcome or self._assembler.result
+                elif (event := self._assembler.feed(message)) is not None and self._outcome is None:
+                    self._events.append(event)
+            except ImageGenError as error:
+                self._finish(error)
+                self._generation.leave()  # bytes that are not the promised ones: nobody shall pay for more of them
+            finally:
+                self._turn = None
+                turn.set()
         except asyncio.CancelledError:
             self._finish(cancelled("a task that waited for the generation was cancelled"))
             await self._generation.leave_and_wait()
             raise
-
-    async def _read(self) -> None:
-        try:
-            message = await self._generation.receive()
-            self._messages += 1
-            if message is None:
-                self._outcome = self._assembler.result
-                return
-            event = self._assembler.feed(message)
-        except ImageGenError as error:
-            self._finish(error)
-            self._generation.leave()  # bytes that are not the promised ones: nobody shall pay for more of them
-            return
-        if event is not None:
-            self._events.append(event)
 
     def _end(self, why: str) -> None:
         if self._outcome is None:
