@@ -47,11 +47,12 @@ class _Pieces(httpx.AsyncByteStream):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request carries. `length` in bytes."""
+    """What a request carries. `length` in bytes; `data` is all of it, where it stands in memory in one piece."""
 
     content_type: str
     length: int
     stream: httpx.AsyncByteStream
+    data: bytes = b""
 
 
 def json_body(content: JsonObject) -> Body:
@@ -61,7 +62,7 @@ def json_body(content: JsonObject) -> Body:
     """
     text = json.dumps(dict(content), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     data = text.encode("utf-8", "replace")
-    return Body("application/json", len(data), _Pieces((data,)))
+    return Body("application/json", len(data), _Pieces((data,)), data)
 
 
 def form_body(fields: Sequence[tuple[str, str]], files: Sequence[FormFile]) -> Body:

@@ -2,8 +2,9 @@
 
 import copy
 import ipaddress
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -20,11 +21,25 @@ from .failures import network_failure
 from .target import read_target
 from .transport import HttpSettings, open_transport
 
-__all__ = ["MOST_ANSWER_BYTES", "Answer", "FormFile", "HttpClient", "HttpSettings"]
+__all__ = ["MOST_ANSWER_BYTES", "Answer", "FormFile", "HttpClient", "HttpSettings", "Sign", "Unsigned"]
 
 _logger = structlog.get_logger("imagegen.http")
 
 _KNOWN_PATHS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A request as it will be sent, for a vendor that wants it signed. Names of headers are in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Sign = Callable[[Unsigned], Awaitable[Mapping[str, str]]]
+"""Tells the headers, in lower case, that prove who asks. The operator's own headers win over these, too."""
 
 
 def _is_loopback(host: str) -> bool:
@@ -76,9 +91,14 @@ class HttpClient:
         """What the operator's own headers say: any of it may be a secret, and then belongs in no message."""
         return tuple(self._own_headers.values())
 
-    def post_json(self, path: str, body: JsonObject, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
-        """Post an object as JSON. `path` is what follows the base URL, with its query if there is one."""
-        return self._exchange("POST", path, headers, json_body(body))
+    def post_json(
+        self, path: str, body: JsonObject, headers: Mapping[str, str], sign: Sign | None = None
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Post an object as JSON. `path` is what follows the base URL, with its query if there is one.
+
+        `sign` is asked when everything else is settled, before anything is sent; what it raises comes out.
+        """
+        return self._exchange("POST", path, headers, json_body(body), sign)
 
     def post_form(
         self, path: str, fields: Sequence[tuple[str, str]], files: Sequence[FormFile], headers: Mapping[str, str]
@@ -86,9 +106,11 @@ class HttpClient:
         """Post a multipart form: the fields, then the files, in the order given."""
         return self._exchange("POST", path, headers, form_body(fields, files))
 
-    def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
-        """Get what is at `path`."""
-        return self._exchange("GET", path, headers, None)
+    def get(
+        self, path: str, headers: Mapping[str, str], sign: Sign | None = None
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Get what is at `path`. `sign` as in `post_json`."""
+        return self._exchange("GET", path, headers, None, sign)
 
     def send_empty(
         self, method: Literal["POST", "PUT", "DELETE"], path: str, headers: Mapping[str, str]
@@ -128,14 +150,18 @@ class HttpClient:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: Body | None
+        self, method: str, path: str, headers: Mapping[str, str], body: Body | None, sign: Sign | None = None
     ) -> AsyncGenerator[Answer, None]:
+        url = self._url(path)
         merged = self._headers | {name.lower(): value for name, value in headers.items()} | self._own_headers
         if body is not None:
             merged |= {"content-type": body.content_type, "content-length": str(body.length)}
+        if sign is not None:
+            proof = await sign(Unsigned(method, str(url), merged, body.data if body else b""))
+            merged = merged | dict(proof) | self._own_headers
         request = httpx.Request(
             method,
-            self._url(path),
+            url,
             headers=merged,
             stream=body.stream if body else None,
             extensions=self._extensions,

@@ -11,7 +11,9 @@ from .answer import Answer
 from .retry_after import retry_after
 from .status import reason_of, surely_refused
 
-_KEY = re.compile(r"\b(?:sk-|xai-|AIza|ya29\.|r8_)[\w*.-]{4,}")
+_KEY = re.compile(
+    r"\b(?:(?:sk-|xai-|AIza|ya29\.|r8_|ABSK|bedrock-api-key-)[\w*.-]{4,}|A[KS]IA[A-Z0-9]{12,})",
+)
 """What keys and tokens of vendors look like."""
 
 _DATA = re.compile(r"[A-Za-z0-9+/_=-]{80,}")

@@ -11,7 +11,7 @@ from imagegen_server.domain.secret import Secret
 
 from .answer import Answer
 from .body import FormFile
-from .client import HttpClient
+from .client import HttpClient, Sign
 from .redaction import HIDDEN, form_text, json_text, url_text
 
 HIDDEN_KEY = Secret(HIDDEN)
@@ -48,8 +48,14 @@ class RecordingClient(HttpClient):
         """The first request that would have been sent."""
         return self._requests[0] if self._requests else None
 
-    def post_json(self, path: str, body: JsonObject, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:  # noqa: ARG002
-        """See HttpClient."""
+    def post_json(
+        self,
+        path: str,
+        body: JsonObject,
+        headers: Mapping[str, str],  # noqa: ARG002
+        sign: Sign | None = None,  # noqa: ARG002
+    ) -> AbstractAsyncContextManager[Answer]:
+        """See HttpClient. Nothing is signed."""
         return self._record("POST", path, lambda: json_text(body))
 
     def post_form(
@@ -62,8 +68,13 @@ class RecordingClient(HttpClient):
         """See HttpClient."""
         return self._record("POST", path, lambda: form_text(fields, files))
 
-    def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:  # noqa: ARG002
-        """See HttpClient."""
+    def get(
+        self,
+        path: str,
+        headers: Mapping[str, str],  # noqa: ARG002
+        sign: Sign | None = None,  # noqa: ARG002
+    ) -> AbstractAsyncContextManager[Answer]:
+        """See HttpClient. Nothing is signed."""
         return self._record("GET", path, str)
 
     def send_empty(

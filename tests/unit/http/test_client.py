@@ -9,7 +9,7 @@ import httpx
 import pytest
 from imagegen_server import __version__
 from imagegen_server.domain.errors import ImageError, Reason
-from imagegen_server.http.client import FormFile, HttpClient, HttpSettings
+from imagegen_server.http.client import FormFile, HttpClient, HttpSettings, Unsigned
 from structlog.testing import capture_logs
 
 from tests.support.http_server import Exchange, HttpServer, client_of
@@ -109,6 +109,45 @@ async def test_settings_headers_win(engine: str) -> None:
     assert sent.get_all("Authorization") == ["Bearer own"]
     assert sent.get_all("User-Agent") == ["me"]
     assert (sent["X-Own"], sent["X-Adapter"]) == ("1", "2")
+
+
+async def test_a_request_is_signed_as_it_is_sent(engine: str) -> None:
+    """Who signs it sees its method, address, headers and body; what it adds is sent, unless the operator says else."""
+    seen: list[Unsigned] = []
+
+    async def sign(unsigned: Unsigned) -> dict[str, str]:
+        seen.append(unsigned)
+        return {"x-proof": str(len(unsigned.body)), "x-own": "no", "x-adapter": "signed"}
+
+    async with HttpServer() as server, client_of(f"{server.url}/v1", engine=engine, headers={"X-Own": "1"}) as client:
+        async with client.post_json("/model/a%3A0/b c?x=%2F", {"n": "ü"}, {"X-Adapter": "2"}, sign):
+            pass
+        async with client.get("list?a=b", {}, sign):
+            pass
+
+    for request, unsigned in zip(server.requests, seen, strict=True):
+        path = unsigned.url.removeprefix(server.url)
+        assert request.line == f"{unsigned.method} {path} HTTP/1.1"
+        assert request.body == unsigned.body
+        sent = {name.lower(): value for name, value in request.headers.items()}
+        assert sent == {**unsigned.headers, "x-proof": str(len(request.body)), "x-own": "1", "x-adapter": "signed"}
+    assert seen[0].headers["host"] == f"127.0.0.1:{server.port}"
+    assert seen[0].url.endswith("/v1/model/a%3A0/b%20c?x=%2F")
+    assert (seen[0].body, seen[1].body) == ('{"n":"ü"}'.encode(), b"")
+
+
+async def test_what_cannot_be_signed_is_not_sent() -> None:
+    """The reason comes out as it is."""
+
+    async def sign(_unsigned: Unsigned) -> dict[str, str]:
+        raise ImageError(Reason.AUTHENTICATION_FAILED, "no key")
+
+    async with HttpServer() as server, client_of(server.url) as client:
+        with pytest.raises(ImageError, match="no key"):
+            async with client.post_json("x", {}, {}, sign):
+                pytest.fail("was sent")
+
+    assert server.connections == 0
 
 
 async def test_a_redirect_is_an_answer(engine: str) -> None:

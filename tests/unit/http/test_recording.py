@@ -5,7 +5,7 @@ import inspect
 from typing import Any
 
 import pytest
-from imagegen_server.http.client import HttpClient
+from imagegen_server.http.client import HttpClient, Unsigned
 from imagegen_server.http.recording import NotSent, RecordingClient
 
 from tests.support.http_server import HttpServer, client_of
@@ -45,6 +45,19 @@ async def test_forms_and_gets_are_kept() -> None:
         "http://127.0.0.1:9/v1/job/7",
         "",
     )
+
+
+async def test_nothing_is_signed() -> None:
+    """Keys are not fetched for what is not sent."""
+
+    async def sign(unsigned: Unsigned) -> dict[str, str]:
+        pytest.fail(f"asked to sign {unsigned.url}")
+
+    async with client_of("http://127.0.0.1:9/v1") as real:
+        client = RecordingClient(real)
+        for exchange in (client.post_json("a", {}, HEADERS, sign), client.get("b", HEADERS, sign)):
+            with pytest.raises(NotSent):
+                await exchange.__aenter__()
 
 
 async def test_what_is_sent_to_another_host_is_kept_too() -> None:
