@@ -10,7 +10,8 @@ from imagegen_server.generation.keys import ProviderKey
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import Upstream, UpstreamSettings
 from imagegen_server.http.client import HttpClient, HttpSettings
-from imagegen_server.providers.openrouter import PROVIDER, OpenRouterSettings
+from imagegen_server.providers.base import NoSettings
+from imagegen_server.providers.openrouter import PROVIDER
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .generation import Workshop, workshop_of
@@ -32,7 +33,7 @@ class OpenRouterWorkshop:
 def openrouter_entry(base_url: str) -> ProviderEntry:
     """Set the provider up as the app does."""
     http = HttpClient(HttpSettings(base_url))
-    return ProviderEntry("openrouter", PROVIDER.name, PROVIDER.build("openrouter", OpenRouterSettings()), http=http)
+    return ProviderEntry("openrouter", PROVIDER.name, PROVIDER.build("openrouter", NoSettings()), http=http)
 
 
 def catalogue(key: str = KEY) -> Catalogue:

@@ -9,8 +9,9 @@ from imagegen_server.generation.keys import ProviderKey
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.client import HttpClient, HttpSettings
+from imagegen_server.providers.base import NoSettings
 from imagegen_server.providers.registry import ProviderEntry, Registry
-from imagegen_server.providers.xai import PROVIDER, XAISettings
+from imagegen_server.providers.xai import PROVIDER
 
 from .generation import Workshop, workshop_of
 from .xai_api import KEY, FakeXAI, fake_xai
@@ -29,7 +30,7 @@ class XAIWorkshop:
 def xai_entry(base_url: str) -> ProviderEntry:
     """Set the provider up as the app does."""
     http = HttpClient(HttpSettings(base_url))
-    return ProviderEntry("xai", PROVIDER.name, PROVIDER.build("xai", XAISettings()), http=http)
+    return ProviderEntry("xai", PROVIDER.name, PROVIDER.build("xai", NoSettings()), http=http)
 
 
 @asynccontextmanager

@@ -163,6 +163,11 @@ class ProviderType(Generic[SettingsT]):
     remote: Remote[SettingsT] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NoSettings:
+    """For a kind of provider whose table has no keys of its own."""
+
+
 def built_by(path: str) -> Callable[[str, SettingsT], Provider]:
     """Build a provider by the class at "package.module:Class", which is imported when the first one is set up.
 

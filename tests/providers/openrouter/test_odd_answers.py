@@ -14,8 +14,8 @@ from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, Failed, Preview, Progress, Report
 from imagegen_server.domain.task import Operation, Options, Task
 from imagegen_server.http.client import HttpClient, HttpSettings
-from imagegen_server.providers.base import Call
-from imagegen_server.providers.openrouter import PROVIDER, OpenRouterSettings
+from imagegen_server.providers.base import Call, NoSettings
+from imagegen_server.providers.openrouter import PROVIDER
 from imagegen_server.providers.openrouter.models import models_of
 
 from tests.support.openrouter_api import event
@@ -44,7 +44,7 @@ _OBJECTS = st.dictionaries(_KEYS, _JSON, max_size=6)
 
 async def answered(response: httpx.Response) -> list[object]:
     """Run a task that gets this response; tells what came of it, the error last."""
-    provider = PROVIDER.build("openrouter", OpenRouterSettings())
+    provider = PROVIDER.build("openrouter", NoSettings())
     http = HttpClient(HttpSettings(BASE_URL), httpx.MockTransport(lambda _: response))
     call = Call(time.monotonic() + 60, structlog.get_logger(), lambda _: None, http)
     task = Task(Operation.GENERATE, "acme/paint", "a boat", Options(count=2, preview_count=0))

@@ -14,8 +14,8 @@ from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Options, PixelSize, Task
 from imagegen_server.http.client import HttpClient, HttpSettings
-from imagegen_server.providers.base import Call
-from imagegen_server.providers.openrouter import PROVIDER, OpenRouterSettings
+from imagegen_server.providers.base import Call, NoSettings
+from imagegen_server.providers.openrouter import PROVIDER
 from PIL import Image
 
 from tests.support.generation import as_input
@@ -114,7 +114,7 @@ async def sent_by_adapter(task: Task) -> RecordedRequest:
         requests.append(recorded(request.method, request.url.path, request.headers.multi_items(), request.content))
         return httpx.Response(200, json={"created": 0, "data": []})
 
-    provider = PROVIDER.build("openrouter", OpenRouterSettings())
+    provider = PROVIDER.build("openrouter", NoSettings())
     http = HttpClient(HttpSettings(BASE_URL), httpx.MockTransport(answer))
     call = Call(time.monotonic() + 60, structlog.get_logger(), lambda _: None, http, Secret(KEY))
     prepared, warnings = provider.prepare(task)

@@ -19,8 +19,8 @@ from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Options, Task
 from imagegen_server.http.client import HttpClient, HttpSettings
-from imagegen_server.providers.base import Call
-from imagegen_server.providers.xai import PROVIDER, XAISettings
+from imagegen_server.providers.base import Call, NoSettings
+from imagegen_server.providers.xai import PROVIDER
 from PIL import Image
 
 from tests.support.generation import as_input
@@ -91,7 +91,7 @@ async def sent_by_adapter(task: Task) -> RecordedRequest:
         requests.append(recorded(request.method, request.url.path, request.headers.multi_items(), request.content))
         return httpx.Response(200, json={"data": []})
 
-    provider = PROVIDER.build("xai", XAISettings())
+    provider = PROVIDER.build("xai", NoSettings())
     http = HttpClient(HttpSettings(BASE_URL), httpx.MockTransport(answer))
     call = Call(time.monotonic() + 60, structlog.get_logger(), lambda _: None, http, Secret(KEY))
     prepared, warnings = provider.prepare(task)

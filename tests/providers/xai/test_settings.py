@@ -3,7 +3,8 @@
 import pytest
 from imagegen_server.config.providers import ProviderTable, provider_config
 from imagegen_server.config.values import ConfigError
-from imagegen_server.providers.xai import PROVIDER, XAISettings
+from imagegen_server.providers.base import NoSettings
+from imagegen_server.providers.xai import PROVIDER
 
 
 def test_the_usual_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,7 +12,7 @@ def test_the_usual_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XAI_API_KEY", "xai-1")
     config = provider_config("xai", ProviderTable(), {"xai": PROVIDER})
 
-    assert config.settings == XAISettings()
+    assert config.settings == NoSettings()
     assert PROVIDER.remote is not None
     assert PROVIDER.remote.base_url == "https://api.x.ai/v1"
 

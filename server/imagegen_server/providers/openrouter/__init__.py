@@ -5,15 +5,13 @@ Python package `openrouter`, the guides on image generation and on errors of ope
 of the API reported. Its other way to pictures, chat completions, is not used: models that only draw are not there.
 """
 
-from imagegen_server.providers.base import ProviderType, Remote
+from imagegen_server.providers.base import NoSettings, ProviderType, Remote, built_by
 
-from .provider import OpenRouter, OpenRouterSettings
-
-__all__ = ["PROVIDER", "OpenRouterSettings"]
+__all__ = ["PROVIDER"]
 
 PROVIDER = ProviderType(
     name="openrouter",
-    settings=OpenRouterSettings,
-    build=OpenRouter,
+    settings=NoSettings,
+    build=built_by("imagegen_server.providers.openrouter.provider:OpenRouter"),
     remote=Remote(base_url="https://openrouter.ai/api/v1", key_env="OPENROUTER_API_KEY"),
 )

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import ClassVar
 
 from imagegen_server.domain.capabilities import Model
@@ -14,7 +13,7 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure
-from imagegen_server.providers.base import Call, Provider
+from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader
 from .errors import error_of_answer
@@ -26,18 +25,13 @@ _REQUEST_IDS = ("x-generation-id", "x-request-id")
 """Headers that may hold the vendor's id of a request; the first that is there counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRouterSettings:
-    """Nothing of its own: what names your app to the vendor goes under `headers`, as every remote table has it."""
-
-
 class OpenRouter(Provider):
     """Draws and edits by the Image API."""
 
     param_options: ClassVar[Mapping[str, str]] = PARAM_OPTIONS
     controlled_params: ClassVar[frozenset[str]] = frozenset({"model", "prompt", "stream", "input_references"})
 
-    def __init__(self, name: str, settings: OpenRouterSettings) -> None:  # noqa: ARG002 - there are none
+    def __init__(self, name: str, settings: NoSettings) -> None:  # noqa: ARG002 - there are none
         """Take the configured name. Nothing is known of models until the vendor's list was read."""
         self._name = name
         self._listed: Mapping[str, Model] = {}

@@ -4,11 +4,15 @@ It needs no key and no network, so that a team can test its own client, in any l
 API. What it offers is told in docs/sandbox.md.
 """
 
-from imagegen_server.providers.base import ProviderType
+from imagegen_server.providers.base import ProviderType, built_by
 
-from .provider import Sandbox
 from .settings import SandboxSettings
 
 __all__ = ["PROVIDER", "SandboxSettings"]
 
-PROVIDER = ProviderType(name="sandbox", settings=SandboxSettings, build=Sandbox, implicit_on_loopback=True)
+PROVIDER = ProviderType(
+    name="sandbox",
+    settings=SandboxSettings,
+    build=built_by("imagegen_server.providers.sandbox.provider:Sandbox"),
+    implicit_on_loopback=True,
+)

@@ -6,15 +6,13 @@ Drawing and editing are two calls, both JSON and answered as JSON: the vendor ha
 own Python package speaks gRPC, so it tells nothing of what is sent here.
 """
 
-from imagegen_server.providers.base import ProviderType, Remote
+from imagegen_server.providers.base import NoSettings, ProviderType, Remote, built_by
 
-from .provider import XAI, XAISettings
-
-__all__ = ["PROVIDER", "XAISettings"]
+__all__ = ["PROVIDER"]
 
 PROVIDER = ProviderType(
     name="xai",
-    settings=XAISettings,
-    build=XAI,
+    settings=NoSettings,
+    build=built_by("imagegen_server.providers.xai.provider:XAI"),
     remote=Remote(base_url="https://api.x.ai/v1", key_env="XAI_API_KEY"),
 )

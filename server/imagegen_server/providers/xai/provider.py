@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -15,7 +14,7 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure
-from imagegen_server.providers.base import Call, Provider
+from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader, report_of
 from .errors import error_of_answer, read_object
@@ -23,11 +22,6 @@ from .models import PARAM_OPTIONS, find_model, living_models
 from .request import body_of, fitted
 
 _MOST_LIST_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class XAISettings:
-    """Nothing of its own."""
 
 
 class XAI(Provider):
@@ -39,7 +33,7 @@ class XAI(Provider):
         {"model", "prompt", "image", "images", "mask", "stream", "response_format", "deferred", "output"}
     )
 
-    def __init__(self, name: str, settings: XAISettings) -> None:  # noqa: ARG002 - there are none
+    def __init__(self, name: str, settings: NoSettings) -> None:  # noqa: ARG002 - there are none
         """Take the configured name."""
         self._name = name
 
