@@ -86,7 +86,10 @@ async def package_on_fake(
 
 @contextmanager
 def sent_by_package(place: Path, *, bearer: bool) -> Iterator[Callable[[dict[str, Any]], RecordedRequest]]:
-    """Give a function that makes a call of InvokeModel and returns what would have been sent; nothing is."""
+    """Give a function that makes a call of InvokeModel and returns what would have been sent; nothing is.
+
+    Within the block the environment proves who asks, for others than the package, too.
+    """
     require_package("boto3")
     kept: list[RecordedRequest] = []
 
@@ -97,8 +100,8 @@ def sent_by_package(place: Path, *, bearer: bool) -> Iterator[Callable[[dict[str
         return _answered(request, 200, {"content-type": "application/json"}, b"{}")
 
     with pytest.MonkeyPatch.context() as patch:
-        aws_environment(patch, place, **({"AWS_BEARER_TOKEN_BEDROCK": KEY} if bearer else {}))
-        client = _client("bedrock-runtime", _keys(bearer=bearer))
+        aws_environment(patch, place, **({"AWS_BEARER_TOKEN_BEDROCK": KEY} if bearer else credentials()))
+        client = _client("bedrock-runtime", {})
         client.meta.events.register("before-send.bedrock-runtime", keep)
 
         def send(fields: dict[str, Any]) -> RecordedRequest:
