@@ -54,7 +54,8 @@ class Poller:
     """Asks after work of one request.
 
     `context_of` tells with what an answer is read, `error_of` what a refusal with its body means. `most_bytes` is the
-    longest answer that is read.
+    longest answer that is read. `tells` says of the body of a refusal that it tells of the work all the same: some
+    vendors give work that failed a status of failure.
     """
 
     http: HttpClient
@@ -63,11 +64,13 @@ class Poller:
     error_of: Callable[[ErrorContext, bytes], ImageError]
     pace: Pace = Pace()
     most_bytes: int = _MOST_ANSWER_BYTES
+    tells: Callable[[bytes], bool] = lambda _: False
 
     async def answers(self, path: str) -> AsyncGenerator[Told, None]:
         """Ask after the work at `path`, again and again, and yield every answer; it ends when the caller leaves.
 
-        A Retry-After is obeyed. Asking costs nothing, but the work may have been paid for, whatever is raised.
+        A Retry-After is obeyed, and a wait that only the body of a refusal tells. Asking costs nothing, but the work
+        may have been paid for, whatever is raised.
 
         :raises ImageError: what `error_of` makes of a refusal, or the trouble that lasted too long
         """
@@ -94,9 +97,13 @@ class Poller:
                 context = self.context_of(answer)
                 if answer.ok:
                     return Told(context, answer.media_type, await answer.read(self.most_bytes)), None
-                error = self.error_of(context, await read_failure(answer))
+                body = await read_failure(answer)
+                if self.tells(body):
+                    return Told(context, answer.media_type, body), None
+                error = self.error_of(context, body)
                 error.http_status = answer.status
-                return error, retry_after(answer.headers)
+                wait = retry_after(answer.headers)
+                return error, error.retry_after if wait is None else wait
         except TimeoutError:
             return ImageError(Reason.TIMEOUT, f"{self.http.host} did not say how far the work is"), None
         except ImageError as error:

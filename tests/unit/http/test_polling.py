@@ -141,6 +141,37 @@ def test_trouble_that_lasts() -> None:
     assert vendor.times[-1] - vendor.times[0] == 11
 
 
+def test_a_refusal_that_tells_of_the_work() -> None:
+    """Where the adapter knows its body, it is an answer whatever its status; another body of that status is none."""
+
+    async def ask() -> list[tuple[int, str]]:
+        vendor = Vendor((422, "failed: blurred"), (422, "what?"))
+        knowing = Poller(
+            cast("HttpClient", vendor), {"x-key": "k"}, _context, _error, tells=lambda body: body.startswith(b"failed")
+        )
+        return [(told.context.status, told.body.decode()) async for told in knowing.answers("/job/1")]
+
+    with pytest.raises(ImageError, match="422: what"):
+        run_in_virtual_time(ask())
+
+
+def test_a_wait_in_the_body_is_obeyed() -> None:
+    """What `error_of` has read there counts where no header says it."""
+
+    async def ask() -> list[float]:
+        def error_of(context: ErrorContext, body: bytes) -> ImageError:
+            return ImageError(Reason.RATE_LIMITED, body.decode(), retry_after=9.0)
+
+        vendor = Vendor((429, "slow down"), (429, "slow down", "4"), (200, "done"))
+        poller = Poller(cast("HttpClient", vendor), {"x-key": "k"}, _context, error_of, Pace(first=1, factor=1))
+        async with aclosing(poller.answers("/job/1")) as answers:
+            async for _ in answers:
+                break
+        return vendor.waits
+
+    assert run_in_virtual_time(ask()) == [1, 9, 4]
+
+
 def test_an_answer_without_end() -> None:
     """More than the most bytes is no passing trouble."""
 
