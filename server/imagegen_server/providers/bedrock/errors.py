@@ -96,7 +96,7 @@ def error_in_success(context: ErrorContext, payload: Mapping[str, object]) -> Im
     if payload.get("amazon-bedrock-guardrailAction") == "INTERVENED":
         return filtered(context, "a guardrail of the account intervened", stage="")
     reasons = payload.get("finish_reasons")
-    why = next((told for told in reasons if told is not None), None) if isinstance(reasons, list) else reasons
+    why = (reasons[0] if reasons else None) if isinstance(reasons, list) else reasons
     if why is not None:
         return _of_finish_reason(context, str(why))
     if payload.get("images") or not _text(payload):
