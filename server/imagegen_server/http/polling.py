@@ -17,7 +17,6 @@ from .retry_after import retry_after
 _logger = structlog.get_logger("imagegen.http")
 
 _QUESTION_SECONDS = 30.0
-"""How long one question may take. The next one may fare better."""
 _MOST_ANSWER_BYTES = 4 * 1024 * 1024
 _NOT_FOUND = 404
 _PASSING = frozenset({408, 425, 429})
@@ -54,8 +53,8 @@ class Poller:
     """Asks after work of one request.
 
     `context_of` tells with what an answer is read, `error_of` what a refusal with its body means. `most_bytes` is the
-    longest answer that is read. `tells` says of the body of a refusal that it tells of the work all the same: some
-    vendors give work that failed a status of failure.
+    longest answer that is read, `seconds` how long one question may take; the next one may fare better. `tells` says of
+    the body of a refusal that it tells of the work all the same: some vendors give work that failed a status of failure.
     """
 
     http: HttpClient
@@ -64,6 +63,7 @@ class Poller:
     error_of: Callable[[ErrorContext, bytes], ImageError]
     pace: Pace = Pace()
     most_bytes: int = _MOST_ANSWER_BYTES
+    seconds: float = _QUESTION_SECONDS
     tells: Callable[[bytes], bool] = lambda _: False
 
     async def answers(self, path: str) -> AsyncGenerator[Told, None]:
@@ -93,7 +93,7 @@ class Poller:
     async def _ask(self, path: str) -> tuple[Told | ImageError, float | None]:
         """Ask once: the answer, or the trouble and the wait that it asks for."""
         try:
-            async with asyncio.timeout(_QUESTION_SECONDS), self.http.get(path, self.headers) as answer:
+            async with asyncio.timeout(self.seconds), self.http.get(path, self.headers) as answer:
                 context = self.context_of(answer)
                 if answer.ok:
                     return Told(context, answer.media_type, await answer.read(self.most_bytes)), None

@@ -172,6 +172,20 @@ def test_a_wait_in_the_body_is_obeyed() -> None:
     assert run_in_virtual_time(ask()) == [1, 9, 4]
 
 
+def test_a_question_takes_as_long_as_it_may() -> None:
+    """The adapter knows how long an answer with pictures may take; the next question comes after it."""
+
+    async def ask() -> list[float]:
+        vendor = Vendor(None, (200, "done"))
+        patient = Poller(cast("HttpClient", vendor), {"x-key": "k"}, _context, _error, Pace(1, 1), seconds=90)
+        async with aclosing(patient.answers("/job/1")) as answers:
+            async for _ in answers:
+                break
+        return vendor.waits
+
+    assert run_in_virtual_time(ask()) == [1, 91]
+
+
 def test_an_answer_without_end() -> None:
     """More than the most bytes is no passing trouble."""
 
