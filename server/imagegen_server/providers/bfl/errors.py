@@ -100,8 +100,13 @@ def error_of_task(context: ErrorContext, payload: Mapping[str, object]) -> Image
     )
 
 
-def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
-    """Read the answer to a request that failed."""
+def error_of_question(context: ErrorContext, body: bytes) -> ImageError:
+    """Read the refusal to tell of a task, which is no fault of whoever wants the picture."""
+    return error_of_answer(context, body, about_task=True)
+
+
+def error_of_answer(context: ErrorContext, body: bytes, *, about_task: bool = False) -> ImageError:
+    """Read the answer to a request that failed. `about_task`: it asked after one, and wanted nothing of a model."""
     payload = read_object(body)
     if error := error_of_task(context, payload):
         return error
@@ -116,6 +121,8 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     reason = reason_of(context.status)
     if reason in (Reason.INVALID_REQUEST, Reason.PROVIDER_ERROR, Reason.AUTHENTICATION_FAILED):
         reason = next((found for words, found in _WORDS if words.search(message)), reason)
+    if about_task and reason in (Reason.MODEL_NOT_FOUND, Reason.INVALID_REQUEST):
+        reason = Reason.PROVIDER_ERROR
     if reason is Reason.MODEL_NOT_FOUND:
         message += f" ({context.host} answered 404: it has no such model, or base_url is wrong)"
     return ImageError(

@@ -15,7 +15,7 @@ from imagegen_server.http.polling import Pace, Poller
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import ResultReader, Submitted, read_submitted, report_of
-from .errors import error_of_answer, tells_of_task
+from .errors import error_of_answer, error_of_question, tells_of_task
 from .models import INPUT_FIELDS, PARAM_OPTIONS, find_model, known_models, path_of
 from .request import body_of, fitted
 
@@ -74,7 +74,7 @@ class BFL(Provider):
         yield report_of(submitted, submitted.payload)
         try:
             there, path = submitted.place(http)
-            poller = Poller(there, headers, context_of, error_of_answer, self._pace, tells=tells_of_task)
+            poller = Poller(there, headers, context_of, error_of_question, self._pace, tells=tells_of_task)
             async with aclosing(_events(poller, path, task, submitted, call)) as events:
                 async for event in events:
                     yield event
