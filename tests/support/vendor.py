@@ -4,7 +4,7 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -82,6 +82,8 @@ class FakeVendor(ABC):
         self.prefix = prefix
         self.base_url = ""
         self.requests: list[RecordedRequest] = []
+        self.retouch: Callable[[RecordedRequest, Answer], Answer] = lambda _call, answer: answer
+        """Looks at every answer before it is said, and may say another."""
         self._answers: deque[Answer] = deque()
 
     def answer_next(self, *answers: Answer) -> None:
@@ -108,11 +110,12 @@ class FakeVendor(ABC):
         try:
             drawn = None if answer and not answer.checks else self.draw(call, checks_only=answer is not None)
         except RefusalError as refusal:
-            return await self._say(request, json_answer(refusal.status, refusal.body))
-        if answer:
-            answer.asked.set()
-        said = answer or drawn
+            said: Answer | None = json_answer(refusal.status, refusal.body)
+        else:
+            said = answer or drawn
         assert said is not None
+        said = self.retouch(call, said)
+        said.asked.set()
         return await self._say(request, said)
 
     async def _say(self, request: web.Request, answer: Answer) -> web.StreamResponse:
