@@ -53,8 +53,8 @@ class Poller:
     """Asks after work of one request.
 
     `context_of` tells with what an answer is read, `error_of` what a refusal with its body means. `most_bytes` is the
-    longest answer that is read, `seconds` how long one question may take; the next one may fare better. `tells` says of
-    the body of a refusal that it tells of the work all the same: some vendors give work that failed a status of failure.
+    longest answer that is read, `seconds` how long one question may take; the next one may fare better. `tells` says
+    of the body of a refusal that it tells of the work all the same: some vendors give work that failed such a status.
     """
 
     http: HttpClient
