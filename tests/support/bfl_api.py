@@ -13,7 +13,7 @@ from typing import Any
 
 from .bfl_fields import MODELS, opened
 from .openai_wire import picture
-from .recording import RecordedRequest
+from .recording import RecordedRequest, recorded
 from .vendor import Answer, FakeVendor, RefusalError, json_answer, running
 
 KEY = "bfl_test_key_0123456789abcdef"
@@ -47,6 +47,10 @@ class FakeBFL(FakeVendor):
     def sample_url(self, name: str = "sample.png") -> str:
         """Tell where a picture lies."""
         return f"{self.base_url}/delivery/{name}?sig=abc"
+
+    def draw_at(self, url: str) -> Answer:
+        """Give the picture that lies at a URL of this fake, to be said in its turn."""
+        return self._deliver(recorded("GET", url.removeprefix(self.base_url), [], b""))
 
     def draw(self, call: RecordedRequest, *, checks_only: bool) -> Answer:
         """See FakeVendor."""

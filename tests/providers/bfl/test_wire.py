@@ -9,28 +9,12 @@ from imagegen_server.domain.events import Broken, Finished, PreviewShown, Progre
 from imagegen_server.domain.result import Cost, Usage
 from imagegen_server.generation import result_url
 
-from tests.support.bfl_api import FakeBFL
 from tests.support.bfl_provider import MODEL, bfl_workshop
+from tests.support.bfl_wire import answers_of
 from tests.support.generation import drawing
-from tests.support.vendor import Answer, html_answer, json_answer
 from tests.support.wire import WireFixture, wire_fixtures
 
 PROMPT = "a lighthouse at dusk"
-
-
-def answers_of(fixture: WireFixture, fake: FakeBFL) -> list[Answer]:
-    """Make what the fake says, one after the other."""
-    told = fixture.answer()
-    pieces = [piece.replace(b"{base}", fake.base_url.encode()) for piece in told.pieces if isinstance(piece, bytes)]
-    this = replace(told, pieces=pieces, checks=False)
-    if fixture.content["step"] == "submit":
-        return [this]
-    submitted = json_answer(200, fake.task_body(**fixture.content.get("submitted", {})))
-    earlier = [
-        html_answer(200) if isinstance(body, str) else json_answer(200, body)
-        for body in fixture.content.get("earlier", [])
-    ]
-    return [submitted, *earlier, *[replace(this, checks=False) for _ in range(fixture.content.get("again", 1))]]
 
 
 @pytest.mark.parametrize("fixture", wire_fixtures("bfl"), ids=lambda fixture: fixture.name)

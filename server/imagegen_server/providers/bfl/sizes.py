@@ -44,12 +44,11 @@ class Grid:
         """Choose a size of about this ratio, with at most so many pixels."""
         steepness = max(ratio) / min(ratio)
         longest = min(self.longest or _LONGEST_CHOSEN, _LONGEST_CHOSEN)
-        longer = self._down(min(math.sqrt(pixels * steepness), longest))
-        shorter = max(self._down(longer / steepness), self.least)
+        longer = int(min(math.sqrt(pixels * steepness), longest)) // self.step * self.step
+        shorter = max(round(longer / steepness / self.step) * self.step, self.least)
+        if longer * shorter > pixels and shorter > self.least:
+            shorter -= self.step
         return PixelSize(longer, shorter) if ratio[0] >= ratio[1] else PixelSize(shorter, longer)
-
-    def _down(self, side: float) -> int:
-        return int(side + 1e-6) // self.step * self.step
 
 
 def read_ratio(text: str) -> tuple[int, int] | None:
