@@ -35,7 +35,8 @@ CLOUD: ProviderType[Any] = ProviderType(
         key_env="CLOUD_KEY",
         key_required=lambda place: not place.login,
         base_url_of=_base_url,
-        settings_env={"region": "CLOUD_REGION"},
+        settings_env={"region": ("CLOUD_REGION", "CLOUD_DEFAULT_REGION")},
+        without_key="log in",
     ),
 )
 
@@ -55,6 +56,7 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have neither variable."""
     monkeypatch.delenv("CLOUD_KEY", raising=False)
     monkeypatch.delenv("CLOUD_REGION", raising=False)
+    monkeypatch.delenv("CLOUD_DEFAULT_REGION", raising=False)
 
 
 def test_the_address_follows_from_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +70,11 @@ def test_the_address_follows_from_the_settings(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_setting_may_stand_in_the_vendors_own_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the table says goes first."""
+    """What the table says goes first, and of several variables the one that is named first."""
     monkeypatch.setenv("CLOUD_KEY", KEY)
+    monkeypatch.setenv("CLOUD_DEFAULT_REGION", "west")
+    assert facts(read(tmp_path, "[providers.cloud]")) == [("cloud", "https://west.cloud.example", 1)]
+
     monkeypatch.setenv("CLOUD_REGION", " south ")
 
     assert facts(read(tmp_path, "[providers.cloud]")) == [("cloud", "https://south.cloud.example", 1)]
@@ -96,9 +101,10 @@ def test_the_environment_alone_sets_it_up_when_it_says_all(monkeypatch: pytest.M
 
 
 def test_whether_a_key_is_needed_follows_from_the_settings(tmp_path: Path) -> None:
-    """Without another way to prove who asks it is required."""
+    """Without another way to prove who asks it is required, and the message tells of that way."""
     (line,) = complaint(lambda: read(tmp_path, '[providers.cloud]\nregion = "north"'))
     assert line.startswith("providers.cloud.api_key: is required; set CLOUD_KEY, or ")
+    assert line.endswith("; or log in")
 
     assert facts(read(tmp_path, '[providers.cloud]\nregion = "north"\nlogin = true')) == [
         ("cloud", "https://north.cloud.example", 0)

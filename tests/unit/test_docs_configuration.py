@@ -61,11 +61,16 @@ IN_WORDS = dict.fromkeys(FILES, "none") | {
 }
 """Defaults that the page does not write as values."""
 
+PLACES = {"AWS_REGION": "us-west-2"}
+"""Variables beside the key that some providers need, with a value."""
+
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the key without which `openai` is a fault, and no proxy."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    for name in PLACES:
+        monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -182,6 +187,8 @@ def test_the_page_names_the_providers_that_need_no_table(monkeypatch: pytest.Mon
     assert [provider.name for provider in config.load_config(built_in).providers] == ["sandbox"]
     for variable in filter(None, told.values()):
         monkeypatch.setenv(variable, "a key")
+    for variable, value in PLACES.items():
+        monkeypatch.setenv(variable, value)
     assert [provider.name for provider in config.load_config(built_in).providers] == sorted(told)
 
 

@@ -91,12 +91,14 @@ def implicit_tables(types: Mapping[str, ProviderType[Any]], *, loopback: bool) -
 
 def _said_by_environment(remote: Remote[Any]) -> bool:
     """Whether the environment alone sets a provider up: its key, and where a setting has a variable, that one, too."""
-    needed = [remote.key_env] if remote.base_url else [remote.key_env, *remote.settings_env.values()]
-    return bool(remote.key_env) and all(_variable(name) for name in needed)
+    needed = [] if remote.base_url else list(remote.settings_env.values())
+    return bool(_variable(remote.key_env)) and all(_variable(names) for names in needed)
 
 
-def _variable(name: str) -> str:
-    return os.environ.get(name, "").strip()
+def _variable(names: str | tuple[str, ...]) -> str:
+    """Read the first variable that is set; "" = none, or none is named."""
+    names = (names,) if isinstance(names, str) else names
+    return next((value for name in names if name and (value := os.environ.get(name, "").strip())), "")
 
 
 def provider_config(name: str, table: ProviderTable, types: Mapping[str, ProviderType[Any]]) -> ProviderConfig:
@@ -137,7 +139,7 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
 
 def _from_environment(remote: Remote[Any] | None) -> dict[str, str]:
     variables = remote.settings_env if remote else {}
-    return {setting: _variable(name) for setting, name in variables.items() if _variable(name)}
+    return {setting: value for setting, names in variables.items() if (value := _variable(names))}
 
 
 def _remote_table(key: str, given: Mapping[str, object]) -> RemoteTable:
@@ -206,9 +208,10 @@ def _keys(key: str, table: RemoteTable, kind: ProviderType[Any], settings: objec
         if required:
             raise ConfigError(f"{key}.api_key: is required beside base_url; say where it is: {FORMS}")
         return ()
-    if remote.key_env and _variable(remote.key_env):
+    if _variable(remote.key_env):
         return fetch_keys({"env": remote.key_env}, f"{key}.api_key", table.key_strategy)
     if not required:
         return ()
     where = f"set {remote.key_env}, or say where it is" if remote.key_env else "say where it is"
-    raise ConfigError(f"{key}.api_key: is required; {where}: {FORMS}")
+    otherwise = f"; or {remote.without_key}" if remote.without_key else ""
+    raise ConfigError(f"{key}.api_key: is required; {where}: {FORMS}{otherwise}")

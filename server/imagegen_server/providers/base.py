@@ -134,15 +134,18 @@ class Remote(Generic[SettingsT]):
     `base_url` "" = the table must say it, or `base_url_of` tells it from the provider's own settings (a region, a
     project); it raises ValueError beginning with the name of the setting that is wrong or missing.
     `key_env` names the usual environment variable of the key, which enables the provider without a table.
-    `settings_env` names such variables of settings, by setting: {"region": "AWS_REGION"}; what a table says goes first.
-    `key_required` may depend on the settings, where there are other ways to prove who asks.
+    `settings_env` names such variables of settings, by setting: {"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}; the
+    first that is set counts, and what a table says goes before it.
+    `key_required` may depend on the settings, where there are other ways to prove who asks; `without_key` tells an
+    operator of them: "install x, and requests are signed".
     """
 
     base_url: str = ""
     key_env: str = ""
     key_required: bool | Callable[[SettingsT], bool] = True
     base_url_of: Callable[[SettingsT], str] | None = None
-    settings_env: Mapping[str, str] = field(default_factory=dict)
+    settings_env: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    without_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,11 @@ def test_the_usual_variables_are_enough(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_region_of_the_table_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then AWS_REGION, then AWS_DEFAULT_REGION."""
     assert base_url_of(BedrockSettings("eu-central-1")) == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSK1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    assert base_url_of(BedrockSettings()) == "https://bedrock-runtime.us-east-1.amazonaws.com"
+    assert provider_config("bedrock", ProviderTable(), TYPES).settings == BedrockSettings("us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert provider_config("bedrock", ProviderTable(), TYPES).settings == BedrockSettings("us-west-2")
     assert base_url_of(BedrockSettings("cn-north-1")) == "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"
     assert base_url_of(BedrockSettings("eusc-de-east-1")) == "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu"
     assert base_url_of(BedrockSettings("us-gov-west-1")) == "https://bedrock-runtime.us-gov-west-1.amazonaws.com"

@@ -7,7 +7,7 @@ image service is a body of its own at `POST /model/{id}/invoke`, answered as JSO
 
 from imagegen_server.providers.base import ProviderType, Remote, built_by
 
-from .settings import BedrockSettings, base_url_of, key_required
+from .settings import EXTRA, BedrockSettings, base_url_of, key_required
 
 __all__ = ["PROVIDER", "BedrockSettings"]
 
@@ -19,6 +19,7 @@ PROVIDER = ProviderType(
         key_env="AWS_BEARER_TOKEN_BEDROCK",
         key_required=key_required,
         base_url_of=base_url_of,
-        settings_env={"region": "AWS_REGION"},
+        settings_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        without_key=f"install {EXTRA}, and requests are signed with AWS credentials",
     ),
 )

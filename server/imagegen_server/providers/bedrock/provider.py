@@ -19,7 +19,7 @@ from .errors import error_of_answer
 from .listing import control_plane, image_models
 from .models import PARAM_OPTIONS, find_model, known_models
 from .request import body_of, fitted, path_of
-from .settings import EXTRA, BedrockSettings, region_of, signer_installed
+from .settings import EXTRA, BedrockSettings, signer_installed
 from .signing import Signer
 
 
@@ -65,7 +65,7 @@ class Bedrock(Provider):
         if settings.profile and not signer_installed():
             raise ValueError(f"profile needs botocore, which is not installed: install {EXTRA}")
         self._name = name
-        self._signer = Signer(region_of(settings), settings.profile)
+        self._signer = Signer(settings.region, settings.profile)
         self._listed: Mapping[str, Model] = {}
 
     def model(self, model_id: str) -> Model:

@@ -1,6 +1,5 @@
 """What is set up of a provider on AWS: a region, and who asks."""
 
-import os
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,17 +16,12 @@ DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
 class BedrockSettings:
     """The keys of the table.
 
-    `region` "" = that of AWS_DEFAULT_REGION. `profile` names one of the shared AWS configuration, "" = as the
-    environment says; it counts where no key is set up.
+    `region` has to be said, here or by the vendor's variables. `profile` names one of the shared AWS configuration, "" =
+    as the environment says; it counts where no key is set up.
     """
 
     region: str = ""
     profile: str = ""
-
-
-def region_of(settings: BedrockSettings) -> str:
-    """Tell the region; "" = nobody said one."""
-    return settings.region or os.environ.get("AWS_DEFAULT_REGION", "").strip()
 
 
 def domain_of(region: str) -> str:
@@ -40,7 +34,7 @@ def base_url_of(settings: BedrockSettings) -> str:
 
     :raises ValueError: there is no region, or it is none; begins with the name of the setting
     """
-    region = region_of(settings)
+    region = settings.region
     if not region:
         raise ValueError('region: is required, such as "us-west-2"; or set AWS_REGION')
     if not _REGION.fullmatch(region):
@@ -50,7 +44,7 @@ def base_url_of(settings: BedrockSettings) -> str:
 
 def key_required(settings: BedrockSettings) -> bool:
     """Tell whether nothing but a key can prove who asks: a request can be signed by botocore, for a region."""
-    return not (signer_installed() and region_of(settings))
+    return not (signer_installed() and settings.region)
 
 
 def signer_installed() -> bool:
