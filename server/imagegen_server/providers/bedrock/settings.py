@@ -16,8 +16,8 @@ DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
 class BedrockSettings:
     """The keys of the table.
 
-    `region` has to be said, here or by the vendor's variables. `profile` names one of the shared AWS configuration, "" =
-    as the environment says; it counts where no key is set up.
+    `region` has to be said, here or by the vendor's variables. `profile` names one of the shared AWS configuration, and
+    counts where no key is set up; "" = as the environment says.
     """
 
     region: str = ""
