@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -111,19 +112,11 @@ class Wish:
         """
         if not settings:
             return self
-        if unknown := sorted(settings.keys() - _SETTINGS):
-            raise TypeError(f"there is no setting {unknown[0]!r}")
         said: dict[str, Any] = {
             name: setting for name, setting in settings.items() if name in _AS_SAID and setting not in (None, "")
         }
-        if (models := _models_in(settings)) is not None:
-            said["fallback_models"] = models
-        if (options := options_in(settings)) is not NO_OPTIONS:
-            said["options"] = merge_options(self.options, options)
-        if params := settings.get("params"):
-            said["params"] = merge_params(self.params, params)
-        if "options" in said or "params" in said:
-            said["carried"] = _Carried()
+        if others := settings.keys() - _AS_SAID:
+            said |= self._others_said(settings, others)
         wish = replace(self, **said)
         check_delivery(wish.delivery)
         if wish.on_disconnect not in _ON_DISCONNECT:
@@ -131,6 +124,19 @@ class Wish:
         if wish.resumable and wish.on_disconnect == "cancel":
             raise ValueError('a generation that ends with its connection cannot be resumed: on_disconnect="cancel"')
         return wish
+
+    def _others_said(self, settings: CallSettings, names: AbstractSet[str]) -> dict[str, Any]:
+        """What is said by those settings that a wish keeps in another form."""
+        if unknown := sorted(names - _SETTINGS):
+            raise TypeError(f"there is no setting {unknown[0]!r}")
+        said: dict[str, Any] = {}
+        if (models := _models_in(settings)) is not None:
+            said["fallback_models"] = models
+        if (options := options_in(settings)) is not NO_OPTIONS:
+            said |= {"options": merge_options(self.options, options), "carried": _Carried()}
+        if params := settings.get("params"):
+            said |= {"params": merge_params(self.params, params), "carried": _Carried()}
+        return said
 
     def without_previews(self) -> Wish:
         """This wish for a caller who waits for the end only: no previews unless they were asked for."""
