@@ -5,6 +5,7 @@ say, and stricter: a field that a model does not have is refused. `fal-client` i
 tests/providers/fal.
 """
 
+import asyncio
 import base64
 import binascii
 import io
@@ -77,6 +78,8 @@ class Queue:
     )
     works: dict[str, Work] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
+    called_off: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the vendor was asked to stop something."""
 
 
 class FakeFal(FakeVendor):
@@ -140,6 +143,7 @@ class FakeFal(FakeVendor):
             raise RefusalError(404, {"status": "NOT_FOUND"} if what == "/cancel" else detail("Request not found"))
         if (call.method, what) == ("PUT", "/cancel"):
             self.queue.cancelled.append(request_id)
+            self.queue.called_off.set()
             return json_answer(202, {"status": "CANCELLATION_REQUESTED"})
         if call.method != "GET":
             raise RefusalError(405, detail("Method Not Allowed"))

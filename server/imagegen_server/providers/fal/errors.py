@@ -52,7 +52,7 @@ _CHECKED = re.compile(
 )
 """Types of what is found in the fields alone, before anything is drawn."""
 
-_SERVER_ERROR = 500
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _PLATFORM = (401, 402, 403, 404, 405, 429)
 """Statuses that the platform gives before any model has seen the request."""
 
@@ -81,16 +81,16 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
 
 def error_in(context: ErrorContext, payload: Mapping[str, object]) -> ImageError | None:
     """Find the error that an object is, whatever the status of its answer; None = it is none."""
-    detail = payload.get("detail")
-    told = detail or payload.get("error") or payload.get("message")
-    entries = _entries(told)
+    failed = context.status >= _CLIENT_ERROR
+    # Without a failure a message is news of the work.
+    entries = _entries(payload.get("detail") or payload.get("error") or (payload.get("message") if failed else None))
     if not entries:
         return None
     kind = _text(payload.get("error_type")) or context.headers.get(_ERROR_TYPE, "")
     code = _text(entries[0].get("type")) or kind
     # Cleaned first: the caller's words must not decide what is wrong.
     message = context.clean("; ".join(filter(None, (_text(entry.get("msg")) for entry in entries))) or code)
-    status = context.status if context.status >= 400 else 0  # noqa: PLR2004 - what is no success
+    status = context.status if failed else 0
     reason = _reason(code, message, status)
     wait = retry_after(context.headers)
     return ImageError(
