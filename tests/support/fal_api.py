@@ -13,19 +13,19 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
-from urllib.parse import parse_qs
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from PIL import Image
 
-from .fal_models import MODELS, PAGE, entry_of, schema_of
+from .fal_models import MODELS, list_body, schema_of
 from .openai_wire import picture
 from .recording import RecordedRequest
 from .vendor import Answer, FakeVendor, RefusalError, event_answer, json_answer, running
+from .wire import WireFixture
 
 KEY = "0f1e2d3c-fa1-key:0123456789abcdef0123456789abcdef"
 SEED = 1234567
@@ -33,6 +33,7 @@ PARTIALS = 3
 """Events of a stream before the last."""
 UNITS = "1.25"
 SIDE = 16
+COMPLETED = {"status": "COMPLETED", "logs": None}
 
 _HEADERS = {
     "x-fal-queue-priority": r"low|normal",
@@ -101,7 +102,7 @@ class FakeFal(FakeVendor):
             return self._file(call)
         self._check_head(call)
         if (call.method, call.path) == ("GET", "/v1/models"):
-            return json_answer(200, list_body(call.query))
+            return self._list(call)
         if found := _REQUEST.fullmatch(call.path):
             return self._ask(call, found)
         if call.method == "POST" and (found := _RUN.fullmatch(call.path)):
@@ -109,6 +110,12 @@ class FakeFal(FakeVendor):
         if call.method == "POST" and call.path.startswith("/queue/"):
             return self._submit(call, call.path.removeprefix("/queue/"))
         raise RefusalError(404, detail(f"Path {call.path} not found"))
+
+    def _list(self, call: RecordedRequest) -> Answer:
+        body = list_body(call.query)
+        if body is None:
+            raise RefusalError(400, {"error": {"type": "validation_error", "message": "Invalid query"}})
+        return json_answer(200, body)
 
     def _check_head(self, call: RecordedRequest) -> None:
         scheme, _, key = call.headers.get("authorization", "").partition(" ")
@@ -272,26 +279,28 @@ def _json(call: RecordedRequest) -> dict[str, Any]:
     return body
 
 
-def list_body(query: str) -> dict[str, Any]:
-    """List models, a page of few; the cursor is the number of the next page.
-
-    :raises RefusalError: the query is wrong
-    """
-    asked = {name: values[0] for name, values in parse_qs(query).items()}
-    if asked.keys() - {"category", "status", "expand", "cursor"} or asked.get("expand", "openapi-3.0") != "openapi-3.0":
-        raise RefusalError(400, {"error": {"type": "validation_error", "message": "Invalid query"}})
-    known = [model_id for model_id, model in MODELS.items() if asked.get("category") in (None, model.category)]
-    start = int(asked.get("cursor", "0"))
-    more = start + PAGE < len(known)
-    return {
-        "models": [entry_of(model_id, expanded="expand" in asked) for model_id in known[start : start + PAGE]],
-        "next_cursor": str(start + PAGE) if more else None,
-        "has_more": more,
-    }
-
-
 @asynccontextmanager
 async def fake_fal() -> AsyncIterator[FakeFal]:
     """Run a fake until the block ends. Calls that hang then are cut off."""
     async with running(FakeFal()) as fake:
         yield fake
+
+
+def submitted(fake: FakeFal, **changes: Any) -> Answer:
+    """Say that a request was taken on whose id nobody knows; what is None in `changes` is left out."""
+    place = f"{fake.base_url}/fal-ai/flux/requests/r-1"
+    urls = {"response_url": place, "status_url": f"{place}/status", "cancel_url": f"{place}/cancel"}
+    said: Mapping[str, Any] = {"status": "IN_QUEUE", "request_id": "r-1", **urls} | changes
+    return json_answer(200, {name: value for name, value in said.items() if value is not None})
+
+
+def said(status: int, body: object) -> Answer:
+    """Say this whatever is asked."""
+    return replace(json_answer(status, body), checks=False)
+
+
+def said_by(fixture: WireFixture, fake: FakeFal) -> list[Answer]:
+    """Say what a fixture holds, at the step that it is an answer of: by default the work's own answer."""
+    answer = replace(fixture.answer(), checks=False)
+    before = [submitted(fake), said(200, COMPLETED)] if fixture.content.get("step", "answer") == "answer" else []
+    return [*before, answer]

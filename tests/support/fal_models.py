@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 PAGE = 4
 """Models on a page of the list."""
@@ -153,4 +154,19 @@ def document_of(model_id: str) -> dict[str, Any]:
             path: {"post": {"requestBody": {"required": True, "content": {"application/json": reference}}}},
         },
         "servers": [{"url": "https://queue.fal.run"}],
+    }
+
+
+def list_body(query: str) -> dict[str, Any] | None:
+    """List models, a page of few; the cursor is where the next page starts. None = the query is wrong."""
+    asked = {name: values[0] for name, values in parse_qs(query).items()}
+    if asked.keys() - {"category", "status", "expand", "cursor"} or asked.get("expand", "openapi-3.0") != "openapi-3.0":
+        return None
+    known = [model_id for model_id, model in MODELS.items() if asked.get("category") in (None, model.category)]
+    start = int(asked.get("cursor", "0"))
+    more = start + PAGE < len(known)
+    return {
+        "models": [entry_of(model_id, expanded="expand" in asked) for model_id in known[start : start + PAGE]],
+        "next_cursor": str(start + PAGE) if more else None,
+        "has_more": more,
     }

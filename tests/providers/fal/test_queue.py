@@ -1,7 +1,6 @@
 """Work in the vendor's queue: it is asked after whatever happens on the way, and called off when nobody wants it."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,27 +10,13 @@ from imagegen_server.domain.events import Broken, Phase, Progress
 from imagegen_server.generation import readers as readers_module
 from imagegen_server.http.polling import Pace
 
-from tests.support.fal_api import FakeFal, detail, model_error
+from tests.support.fal_api import COMPLETED, FakeFal, detail, model_error, said, submitted
 from tests.support.fal_provider import MODEL, fal_workshop
 from tests.support.generation import drawing, events_of, until
 from tests.support.http_server import PATIENCE
 from tests.support.vendor import Answer, hanging_answer, html_answer, json_answer
 
-COMPLETED = {"status": "COMPLETED", "logs": None}
 NOT_PAID = (Reason.PROVIDER_UNAVAILABLE, Billed.NO)
-
-
-def submitted(fake: FakeFal, **changes: Any) -> Answer:
-    """Say that a request was taken on, whose id nobody knows; what is None in `changes` is left out."""
-    place = f"{fake.base_url}/fal-ai/flux/requests/r-1"
-    urls = {"response_url": place, "status_url": f"{place}/status", "cancel_url": f"{place}/cancel"}
-    said: Mapping[str, Any] = {"status": "IN_QUEUE", "request_id": "r-1", **urls} | changes
-    return json_answer(200, {name: value for name, value in said.items() if value is not None})
-
-
-def said(status: int, body: object) -> Answer:
-    """Say this whatever is asked."""
-    return replace(json_answer(status, body), checks=False)
 
 
 async def called_off(fake: FakeFal) -> None:

@@ -58,8 +58,10 @@ def pictures_in(payload: Payload) -> list[EncodedImage | None]:
     return [_place(item) for item in (several if isinstance(several, list) else [one] if one else [])]
 
 
-async def events_of(exchange: Exchange, context: ErrorContext, payload: Payload) -> AsyncGenerator[ProviderEvent, None]:
-    """Yield what a finished answer holds.
+async def events_of(
+    exchange: Exchange, context: ErrorContext, payload: Payload, request_id: str
+) -> AsyncGenerator[ProviderEvent, None]:
+    """Yield what a finished answer holds. `request_id` is the vendor's of the work.
 
     :raises ImageError: the error that it is, or INVALID_RESPONSE
     """
@@ -71,12 +73,12 @@ async def events_of(exchange: Exchange, context: ErrorContext, payload: Payload)
     yield _report(context, payload, len(places) - sum(flagged[: len(places)]))
     for index, place in enumerate(places[:count]):
         if index < len(flagged) and flagged[index]:
-            yield Failed(index, _filtered(context))
+            yield Failed(index, _filtered(context, request_id))
             continue
         try:
             data = await _bytes(exchange, context, place)
         except ImageError as problem:
-            problem.provider_request_id = problem.provider_request_id or context.request_id
+            problem.provider_request_id = request_id
             yield Failed(index, problem)
             continue
         yield Complete(index, data, _revised(exchange, payload), _seed(payload, index))
@@ -121,13 +123,13 @@ def _flags(payload: Payload) -> list[bool]:
     return []
 
 
-def _filtered(context: ErrorContext) -> ImageError:
+def _filtered(context: ErrorContext, request_id: str) -> ImageError:
     return ImageError(
         Reason.CONTENT_FILTERED,
         f"{context.provider}: the safety checker flagged the picture, which is black then",
         stage="output",
         http_status=context.status,
-        provider_request_id=context.request_id,
+        provider_request_id=request_id,
     )
 
 

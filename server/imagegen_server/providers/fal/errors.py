@@ -47,10 +47,10 @@ _BY_WORDS = (
 
 _WORDS = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), reason) for words, reason in _BY_WORDS)
 _CHECKED = re.compile(
-    r"missing|one_of|multiple_of|feature_not_supported|greater_than|less_than|sequence_too|value_error|type_error|"
-    r"\w+_(?:type|parsing)|enum|literal_error|string_\w+|url_\w+"
+    r"missing|one_of|multiple_of|feature_not_supported|(?:greater|less)_than(?:_equal)?|sequence_too_(?:long|short)|"
+    r"\w+_(?:type|parsing)|enum|literal_error|string_\w+|url_\w+|extra_forbidden"
 )
-"""Types of what is found in the fields alone, before anything is drawn."""
+"""Types of what is found in the fields alone, before anything is drawn. `value_error` may be anything."""
 
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _PLATFORM = (401, 402, 403, 404, 405, 429)

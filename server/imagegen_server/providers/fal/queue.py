@@ -69,7 +69,7 @@ async def queued_events(
         if told.context.status >= 400:  # noqa: PLR2004 - what is no success
             raise error_of_answer(told.context, told.body)
         payload = read_payload(told.context, told.body)
-        async with aclosing(events_of(exchange, told.context, payload)) as events:
+        async with aclosing(events_of(exchange, told.context, payload, submitted.request_id)) as events:
             async for event in events:
                 yield event
     except ImageError as error:
