@@ -84,7 +84,9 @@ def _read(context: ErrorContext, body: bytes) -> _Page:
     return _Page(models, cursor if isinstance(cursor, str) else "")
 
 
-def _models(entries: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, Listed]]:
+def _models(entries: object) -> Iterator[tuple[str, Listed]]:
+    if not isinstance(entries, list):
+        raise TypeError("no list")
     for entry in entries:
         model_id, facts = entry["endpoint_id"], entry.get("metadata")
         name = facts.get("display_name") if isinstance(facts, Mapping) else None

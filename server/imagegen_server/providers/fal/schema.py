@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from .inputs import Inputs
 
 _MOST_STEPS = 20
-"""References and alternatives that are followed to one field."""
+"""References that are followed to one schema, and alternatives that are looked at."""
+
+_MOST_DEPTH = 3
+"""Of alternatives in alternatives."""
 
 _STRINGS = 200
 """Values of one field that are read."""
@@ -36,15 +39,15 @@ def _inputs(properties: Mapping[str, object], required: object, schemas: Mapping
     )
 
 
-def _forms(shape: object, schemas: Mapping[str, object], steps: int = _MOST_STEPS) -> Iterator[Mapping[str, object]]:
+def _forms(shape: object, schemas: Mapping[str, object], depth: int = _MOST_DEPTH) -> Iterator[Mapping[str, object]]:
     """Yield a field's schema and its alternatives, with references resolved."""
     form = _resolved(shape, schemas)
     yield form
-    if steps:
+    if depth:
         for key in ("anyOf", "oneOf", "allOf"):
             alternatives = form.get(key)
-            for alternative in alternatives if isinstance(alternatives, list) else ():
-                yield from _forms(alternative, schemas, steps // 2)
+            for alternative in alternatives[:_MOST_STEPS] if isinstance(alternatives, list) else ():
+                yield from _forms(alternative, schemas, depth - 1)
 
 
 def _resolved(shape: object, schemas: Mapping[str, object]) -> Mapping[str, object]:
