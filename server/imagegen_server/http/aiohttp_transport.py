@@ -69,7 +69,8 @@ class _Stream(httpx.AsyncByteStream):
                 chunk, ends_chunk = await self._body.readchunk()
                 if chunk:
                     yield chunk
-                elif not ends_chunk:
+                elif not ends_chunk or self._body.at_eof():
+                    # All answers that can have no body (204, 304) share one, which tells its end only once.
                     return
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # What came before the fault may be all that matters.

@@ -45,6 +45,18 @@ async def test_chunked_answers(engine: str) -> None:
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "200 OK"])
+async def test_answers_without_a_body_end(engine: str, status: str) -> None:
+    """Each of them, and not only the first: its end comes at once, on a connection that is used again."""
+    async with HttpServer(lambda exchange: exchange.answer(b"", status)) as server:
+        async with client_of(server.url, engine=engine) as client:
+            for _ in range(3):
+                async with client.get("x", {}) as got:
+                    assert await got.read() == b""
+
+    assert server.connections == 1
+
+
 async def test_chunks_come_as_they_are_sent(engine: str) -> None:
     """The first is there before the server goes on: it waits until that has been seen."""
     seen = asyncio.Event()
