@@ -30,7 +30,10 @@ _KNOWN_PATHS = 256
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """A request as it will be sent, for a vendor that wants it signed. Names of headers are in lower case."""
+    """A request as it will be sent, for a vendor that wants it signed. Names of headers are in lower case.
+
+    `body` is empty for a form, which stands nowhere in one piece.
+    """
 
     method: str
     url: str
@@ -101,10 +104,15 @@ class HttpClient:
         return self._exchange("POST", path, headers, json_body(body), sign)
 
     def post_form(
-        self, path: str, fields: Sequence[tuple[str, str]], files: Sequence[FormFile], headers: Mapping[str, str]
+        self,
+        path: str,
+        fields: Sequence[tuple[str, str]],
+        files: Sequence[FormFile],
+        headers: Mapping[str, str],
+        sign: Sign | None = None,
     ) -> AbstractAsyncContextManager[Answer]:
-        """Post a multipart form: the fields, then the files, in the order given."""
-        return self._exchange("POST", path, headers, form_body(fields, files))
+        """Post a multipart form: the fields, then the files, in the order given. `sign` as in `post_json`."""
+        return self._exchange("POST", path, headers, form_body(fields, files), sign)
 
     def get(
         self, path: str, headers: Mapping[str, str], sign: Sign | None = None

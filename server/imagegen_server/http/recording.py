@@ -64,8 +64,9 @@ class RecordingClient(HttpClient):
         fields: Sequence[tuple[str, str]],
         files: Sequence[FormFile],
         headers: Mapping[str, str],  # noqa: ARG002
+        sign: Sign | None = None,  # noqa: ARG002
     ) -> AbstractAsyncContextManager[Answer]:
-        """See HttpClient."""
+        """See HttpClient. Nothing is signed."""
         return self._record("POST", path, lambda: form_text(fields, files))
 
     def get(

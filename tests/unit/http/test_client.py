@@ -136,6 +136,27 @@ async def test_a_request_is_signed_as_it_is_sent(engine: str) -> None:
     assert (seen[0].body, seen[1].body) == ('{"n":"ü"}'.encode(), b"")
 
 
+async def test_a_form_is_signed_without_its_body(engine: str) -> None:
+    """A proof that needs no body, such as a token, is asked for when a form is sent, and sent with it."""
+    seen: list[Unsigned] = []
+
+    async def sign(unsigned: Unsigned) -> dict[str, str]:
+        seen.append(unsigned)
+        return {"authorization": "Bearer late"}
+
+    async with HttpServer() as server, client_of(server.url, engine=engine) as client:
+        exchange = client.post_form("form", [("n", "1")], [], {"Authorization": "early"}, sign)
+        assert not seen
+        async with exchange:
+            pass
+
+    (unsigned,) = seen
+    assert (unsigned.method, unsigned.url, unsigned.body) == ("POST", f"{server.url}/form", b"")
+    assert unsigned.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert server.requests[0].headers.get_all("Authorization") == ["Bearer late"]
+    assert server.requests[0].body
+
+
 async def test_what_cannot_be_signed_is_not_sent() -> None:
     """The reason comes out as it is."""
 

@@ -55,7 +55,11 @@ async def test_nothing_is_signed() -> None:
 
     async with client_of("http://127.0.0.1:9/v1") as real:
         client = RecordingClient(real)
-        for exchange in (client.post_json("a", {}, HEADERS, sign), client.get("b", HEADERS, sign)):
+        for exchange in (
+            client.post_json("a", {}, HEADERS, sign),
+            client.post_form("c", [], [], HEADERS, sign),
+            client.get("b", HEADERS, sign),
+        ):
             with pytest.raises(NotSent):
                 await exchange.__aenter__()
 
