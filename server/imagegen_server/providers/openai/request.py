@@ -1,6 +1,5 @@
 """From a task to what is sent: the fields of CreateImageRequest and CreateImageEditRequest."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from imagegen_server.domain.task import Operation, PixelSize, Task
 from imagegen_server.http.client import FormFile
 from imagegen_server.images.masks import as_alpha_png, read_mask, to_alpha_png
 
-from .models import WITHOUT_PREVIEWS, family_of, find_model
+from .models import WITHOUT_PREVIEWS, Family
 from .sizes import PIXELS_OF_RESOLUTION, read_ratio, size_of, why_refused
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -32,17 +31,19 @@ _USUAL_SIZE = PixelSize(1536, 1024)
 """The largest that "auto" is documented to choose."""
 
 
-def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
+def fitted(task: Task, family: Family, *, known: bool, vendor: str) -> tuple[Task, Sequence[Warning]]:
     """Hold a task against what the documents say, and decide what a ratio and a resolution mean in pixels.
+
+    `known`: the family is no guess. `vendor` is how people call who would refuse.
 
     :raises ImageError: INVALID_REQUEST with all violations
     """
-    family, options = family_of(task.model), task.options
+    options = task.options
     wrong: list[Violation] = []
     noted: list[Warning] = []
     if options.size is None and (options.aspect_ratio or options.resolution):
-        options = replace(options, size=_size_of_words(task, wrong))
-    elif options.size and find_model(task.model).known and family.any_size and (why := why_refused(options.size)):
+        options = replace(options, size=_size_of_words(task, family, wrong))
+    elif options.size and known and family.any_size and (why := why_refused(options.size)):
         wrong.append(Violation("options.size", why))
     options = replace(options, aspect_ratio=None, resolution=None)
     if options.compression is not None and family.gpt_image and options.format in _WITHOUT_COMPRESSION:
@@ -55,19 +56,19 @@ def fitted(task: Task) -> tuple[Task, Sequence[Warning]]:
         options = replace(options, preview_count=0)
     if options.format == "gif" and task.mask is not None:
         wrong.append(Violation("input.mask", "an edit that makes a GIF takes no mask"))
-    wrong += _wrong_inputs(task)
+    wrong += _wrong_inputs(task, vendor)
     if wrong:
-        raise ImageError(Reason.INVALID_REQUEST, "OpenAI would refuse this", violations=wrong)
+        raise ImageError(Reason.INVALID_REQUEST, f"{vendor} would refuse this", violations=wrong)
     return replace(task, options=options, usual_size=_USUAL_SIZE if family.gpt_image else None), noted
 
 
-def fields_of(task: Task) -> JsonObject:
+def fields_of(task: Task, family: Family) -> JsonObject:
     """The fields of a request, beside its images. Nothing is said that was not asked for, but for two things.
 
     Edits say `size`, because the two forms of that request have different defaults; older models are asked for base64,
     because their default is a URL.
     """
-    options, family = task.options, family_of(task.model)
+    options = task.options
     fields: dict[str, JsonValue] = {"model": task.model, "prompt": task.prompt}
     if task.count > 1:
         fields["n"] = task.count
@@ -94,20 +95,20 @@ def form_of(fields: JsonObject) -> list[tuple[str, str]]:
     return [item for name, value in fields.items() for item in _flat(name, value)]
 
 
-async def files_of(task: Task) -> list[FormFile]:
-    """The images of an edit, the mask as this vendor reads it: transparent = edit."""
-    several = len(task.images) > 1
-    files = [
-        _file("image[]" if several else "image", f"image-{number}" if several else "image", image)
-        for number, image in enumerate(task.images, start=1)
-    ]
-    if task.mask is not None:
-        mask = await asyncio.to_thread(_alpha_mask, task.mask.data)
-        files.append(FormFile("mask", "mask.png", "image/png", mask))
-    return files
+def files_of(task: Task, mask: bytes | None) -> list[FormFile]:
+    """The images of an edit, and the mask as `alpha_mask` makes it."""
+    files = files_named("image[]" if len(task.images) > 1 else "image", task.images)
+    return [*files, FormFile("mask", "mask.png", "image/png", mask)] if mask is not None else files
 
 
-def _alpha_mask(data: bytes) -> bytes:
+def files_named(field: str, images: Sequence[InputImage]) -> list[FormFile]:
+    """Images as files of a form, all under one name. A file needs a filename and the right type to be taken."""
+    stem = "image-{}" if len(images) > 1 else "image"
+    return [_file(field, stem.format(number), image) for number, image in enumerate(images, start=1)]
+
+
+def alpha_mask(data: bytes) -> bytes:
+    """Write a mask as this vendor reads it: transparent = edit. Decodes it."""
     mask = as_alpha_png(data)
     return mask if len(mask) < _LARGEST_MASK else to_alpha_png(read_mask(mask))
 
@@ -131,10 +132,10 @@ def _flat(name: str, value: JsonValue) -> list[tuple[str, str]]:
             return [(name, str(value))]
 
 
-def _size_of_words(task: Task, wrong: list[Violation]) -> PixelSize | None:
+def _size_of_words(task: Task, family: Family, wrong: list[Violation]) -> PixelSize | None:
     """Make pixels of a ratio and a resolution. Appends to `wrong` what has no meaning in pixels."""
     ratio_text, resolution = task.options.aspect_ratio or "1:1", task.options.resolution or "1K"
-    if not family_of(task.model).any_size:
+    if not family.any_size:
         if ratio_text not in _FIXED:
             wrong.append(Violation("options.aspect_ratio", f"must be one of {', '.join(_FIXED)} for {task.model}"))
         return _FIXED.get(ratio_text)
@@ -147,12 +148,12 @@ def _size_of_words(task: Task, wrong: list[Violation]) -> PixelSize | None:
     return size_of(ratio, resolution) if ratio else None
 
 
-def _wrong_inputs(task: Task) -> list[Violation]:
+def _wrong_inputs(task: Task, vendor: str) -> list[Violation]:
     wrong = []
     for position, image in enumerate(task.images):
         field = f"input.images[{position}]"
         if image.facts.media_type not in _EXTENSIONS:
-            wrong.append(Violation(field, f"is {image.facts.media_type}; OpenAI takes PNG, JPEG and WebP"))
+            wrong.append(Violation(field, f"is {image.facts.media_type}; {vendor} takes PNG, JPEG and WebP"))
         elif len(image.data) >= _LARGEST_INPUT:
-            wrong.append(Violation(field, f"is {len(image.data):,} bytes; OpenAI takes less than {_LARGEST_INPUT:,}"))
+            wrong.append(Violation(field, f"is {len(image.data):,} bytes; {vendor} takes less than {_LARGEST_INPUT:,}"))
     return wrong

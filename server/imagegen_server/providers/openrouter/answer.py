@@ -13,13 +13,12 @@ from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
+from imagegen_server.http.image_place import IMAGE_KEYS, decoded, images_of
 from imagegen_server.http.sse import ServerSentEvent, read_events
 
 from .errors import error_in_success
 from .usage import billed_by, report_of
 
-_IMAGE_KEYS = frozenset({"b64_json", "url"})
-_DATA_SCHEME = b"data:"
 _END = b"[DONE]"
 _MOST_BESIDE_IMAGES = 1024 * 1024
 """Bytes of an answer that are no image."""
@@ -51,7 +50,7 @@ class AnswerReader:
         """Read a JSON answer. What ended it early does not matter if the JSON is whole."""
         body, fault = await answer.read_on(self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES)
         try:
-            payload = parse_image_json(body, _IMAGE_KEYS)
+            payload = parse_image_json(body, IMAGE_KEYS)
         except ImageError as problem:
             kind = answer.media_type or "something"
             raise fault or self._context.invalid(f"{kind} that cannot be read as JSON") from problem
@@ -63,12 +62,13 @@ class AnswerReader:
         error = error_in_success(self._context, payload, billed)
         if items or not error:
             yield report_of(payload, len(items))
-        for index, item in enumerate(items[: self._count]):
-            try:
-                yield Complete(index, await self._bytes(item), _revised(item))
-            except ImageError as problem:
-                problem.provider_request_id = problem.provider_request_id or self._context.request_id
-                yield Failed(index, problem)
+        wanted = dict(enumerate(items[: self._count]))
+        async with aclosing(images_of(wanted, self._context, self._fetch)) as images:
+            async for index, image in images:
+                if isinstance(image, ImageError):
+                    yield Failed(index, image)
+                else:
+                    yield Complete(index, image, _revised(wanted[index]))
         if len(items) < self._count:
             raise error or self._missing(billed, none_came=not items)
 
@@ -81,26 +81,6 @@ class AnswerReader:
             http_status=self._context.status,
             provider_request_id=self._context.request_id,
         )
-
-    async def _bytes(self, item: Mapping[str, ImageJson]) -> bytes:
-        """Get an image that stands in the answer, or at a URL, which the documents do not know.
-
-        :raises ImageError: INVALID_RESPONSE
-        """
-        for key in ("b64_json", "url"):
-            place = item.get(key)
-            if not isinstance(place, EncodedImage) or not place.encoded_length:
-                continue
-            if key == "url" and bytes(place.text[: len(_DATA_SCHEME)]).lower() != _DATA_SCHEME:
-                return await self._fetch(bytes(place.text).decode(errors="replace"))
-            return self._decoded(place)
-        raise self._context.invalid("nothing instead of an image")
-
-    def _decoded(self, encoded: EncodedImage) -> bytes:
-        try:
-            return encoded.decode()
-        except ImageError as problem:
-            raise self._context.invalid(f"an image that cannot be read: {problem.message}") from problem
 
     async def _stream(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
         async with aclosing(read_events(answer.chunks())) as stream:
@@ -116,7 +96,7 @@ class AnswerReader:
 
     def _events_of(self, sent: ServerSentEvent) -> Iterator[ProviderEvent]:
         try:
-            payload = parse_image_json(sent.data, _IMAGE_KEYS)
+            payload = parse_image_json(sent.data, IMAGE_KEYS)
         except ImageError as problem:
             # The finished image may still come. If it does not, this is why.
             self._malformed = self._context.invalid(f"a malformed event: {problem.message}")
@@ -136,7 +116,7 @@ class AnswerReader:
     def _image_of(self, encoded: EncodedImage, kind: str, payload: Mapping[str, ImageJson]) -> Iterator[ProviderEvent]:
         if kind.endswith(".completed"):
             yield report_of(payload, self._finished + 1)
-            yield Complete(self._finished, self._decoded(encoded), _revised(payload))
+            yield Complete(self._finished, decoded(encoded, self._context), _revised(payload))
             self._finished += 1
         elif kind.endswith(".partial_image"):
             try:

@@ -1,6 +1,7 @@
 """From the vendor's answers to events: GeneratedImageResponse."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Complete, Failed, ProviderEvent, Report
@@ -9,12 +10,11 @@ from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Cost, Usage
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
-from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
+from imagegen_server.http.image_json import ImageJson, parse_image_json
+from imagegen_server.http.image_place import IMAGE_KEYS, images_of
 
 from .errors import billed_by, error_in_success, filtered, ticks_of
 
-_IMAGE_KEYS = frozenset({"b64_json", "url"})
-_DATA_SCHEME = b"data:"
 _MOST_BESIDE_IMAGES = 1024 * 1024
 """Bytes of an answer that are no image."""
 
@@ -50,7 +50,7 @@ class AnswerReader:
         """
         body, fault = await answer.read_on(self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES)
         try:
-            payload = parse_image_json(body, _IMAGE_KEYS)
+            payload = parse_image_json(body, IMAGE_KEYS)
         except ImageError as problem:
             kind = answer.media_type or "something"
             raise fault or self._context.invalid(f"{kind} that cannot be read as JSON") from problem
@@ -65,8 +65,16 @@ class AnswerReader:
             yield report_of(payload, shown)
         # What several cost together does not tell of one among them.
         billed = billed_by(ticks_of(payload)) if not shown or len(items) == 1 else None
-        for index, item in enumerate(items[: self._count]):
-            yield await self._image(index, item, billed)
+        wanted = dict(enumerate(items[: self._count]))
+        for index, item in wanted.items():
+            if item.get("respect_moderation") is False:
+                # Whatever stands there is a placeholder.
+                message = "moderation kept the picture back after it was drawn"
+                yield Failed(index, filtered(self._context, message, stage="output", billed=billed))
+        allowed = {index: item for index, item in wanted.items() if item.get("respect_moderation") is not False}
+        async with aclosing(images_of(allowed, self._context, self._fetch)) as images:
+            async for index, image in images:
+                yield _event(index, image, allowed[index], billed)
         if len(items) < self._count:
             raise error or self._missing(payload, none_came=not items)
 
@@ -81,35 +89,14 @@ class AnswerReader:
             return filtered(self._context, message, stage="", billed=billed)
         return self._context.invalid("fewer images than were asked for" if not none_came else "JSON without images")
 
-    async def _image(self, index: int, item: Mapping[str, ImageJson], billed: Billed | None) -> Complete | Failed:
-        if item.get("respect_moderation") is False:
-            # Whatever stands there is a placeholder.
-            message = "moderation kept the picture back after it was drawn"
-            return Failed(index, filtered(self._context, message, stage="output", billed=billed))
-        try:
-            data = await self._bytes(item)
-        except ImageError as problem:
-            problem.provider_request_id = problem.provider_request_id or self._context.request_id
-            return Failed(index, problem.with_billed(billed) if billed else problem)
-        revised = item.get("revised_prompt")
-        return Complete(index, data, revised if isinstance(revised, str) and revised else None, metadata=_stored(item))
 
-    async def _bytes(self, item: Mapping[str, ImageJson]) -> bytes:
-        """Get an image that stands in the answer, or at a URL although it was asked for in the answer.
-
-        :raises ImageError: INVALID_RESPONSE
-        """
-        for key in ("b64_json", "url"):
-            place = item.get(key)
-            if not isinstance(place, EncodedImage) or not place.encoded_length:
-                continue
-            if key == "url" and bytes(place.text[: len(_DATA_SCHEME)]).lower() != _DATA_SCHEME:
-                return await self._fetch(bytes(place.text).decode(errors="replace"))
-            try:
-                return place.decode()
-            except ImageError as problem:
-                raise self._context.invalid(f"an image that cannot be read: {problem.message}") from problem
-        raise self._context.invalid("nothing instead of an image")
+def _event(
+    index: int, image: bytes | ImageError, item: Mapping[str, ImageJson], billed: Billed | None
+) -> ProviderEvent:
+    if isinstance(image, ImageError):
+        return Failed(index, image.with_billed(billed) if billed else image)
+    revised = item.get("revised_prompt")
+    return Complete(index, image, revised if isinstance(revised, str) and revised else None, metadata=_stored(item))
 
 
 def _stored(item: Mapping[str, ImageJson]) -> JsonObject:
