@@ -1,11 +1,12 @@
 """What came instead of an image, as far as it may be told: without keys, without the caller's words and images."""
 
 import asyncio
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from imagegen_server.domain.errors import Billed, ImageError, Reason
+from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 
 from .answer import Answer
 from .retry_after import retry_after
@@ -79,6 +80,33 @@ class ErrorContext:
             provider_request_id=self.request_id,
         )
 
+    def told(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        code: str = "",
+        billed: Billed | None = None,
+        stage: str = "",
+        wait: float | None = None,
+        violations: Iterable[Violation] = (),
+    ) -> ImageError:
+        """Say what the vendor said, in words that were cleaned. What does not belong to the reason is left out.
+
+        `wait` in seconds counts where another try is worth it, `violations` where the request is wrong.
+        """
+        return ImageError(
+            reason,
+            f"{self.provider}: {message}",
+            billed=billed,
+            stage=stage,
+            http_status=self.status,
+            provider_code=self.name(code),
+            provider_request_id=self.request_id,
+            retry_after=wait if reason in MAY_COME_AGAIN else None,
+            violations=violations if reason is Reason.INVALID_REQUEST else (),
+        )
+
     def unreadable(self) -> ImageError:
         """Say that the answer is a failure in which nothing of the vendor's own can be read."""
         refused = surely_refused(self.status)
@@ -105,6 +133,15 @@ async def read_failure(answer: Answer) -> bytes:
     except (ImageError, TimeoutError):
         return b""
     return body
+
+
+def read_object(body: bytes) -> Mapping[str, object]:
+    """Read a body as a JSON object; empty = it is none."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return payload if isinstance(payload, Mapping) else {}
 
 
 def _without_keys(text: str, context: ErrorContext) -> str:

@@ -24,7 +24,7 @@ def test_who_asks() -> None:
     """The variables, the address and the extra are those of the code."""
     assert PROVIDER.remote is not None
     assert f"export {PROVIDER.remote.key_env}=" in PAGE.part("Who asks")
-    assert f"export {PROVIDER.remote.settings_env['region']}=" in PAGE.part("Who asks")
+    assert f"export {PROVIDER.remote.settings_env['region'][0]}=" in PAGE.part("Who asks")
     assert base_url_of(BedrockSettings("us-west-2")).replace("us-west-2", "REGION") in PAGE.sentences
     assert f"pip install '{EXTRA}'" in PAGE.sentences
 

@@ -1,7 +1,8 @@
 """What may be told of an answer that is a failure."""
 
 import pytest
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.domain.errors import Billed, Reason, Violation
+from imagegen_server.http.error_context import ErrorContext, read_object
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,32 @@ def test_words_that_begin_like_a_key_stay() -> None:
     context = ErrorContext("p", "vendor.example", 403, {}, "", "")
 
     assert context.clean("ASIA and AKIA are regions") == "ASIA and AKIA are regions"
+
+
+@pytest.mark.parametrize(
+    ("reason", "waits", "names_fields"),
+    [
+        (Reason.RATE_LIMITED, True, False),
+        (Reason.PROVIDER_UNAVAILABLE, True, False),
+        (Reason.INVALID_REQUEST, False, True),
+        (Reason.AUTHENTICATION_FAILED, False, False),
+    ],
+)
+def test_the_vendors_own_words(reason: Reason, waits: bool, names_fields: bool) -> None:
+    """Facts of the answer stand beside them; a wait and wrong fields only where the reason has a use for them."""
+    context = ErrorContext("p", "vendor.example", 429, {"x-request-id": "req_1"}, "", "")
+    wrong = [Violation("options.size", "too large")]
+
+    error = context.told(reason, "no", code="c1", billed=Billed.NO, wait=3.0, violations=wrong)
+
+    assert (error.reason, error.message, error.http_status) == (reason, "p: no", 429)
+    assert (error.provider_code, error.provider_request_id, error.billed) == ("c1", "req_1", Billed.NO)
+    assert error.retry_after == (3.0 if waits else None)
+    assert error.violations == (tuple(wrong) if names_fields else ())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b"<html>"])
+def test_a_body_that_is_no_object(body: bytes) -> None:
+    """It is empty, whatever it is."""
+    assert read_object(body) == {}
+    assert read_object(b'{"a": 1}') == {"a": 1}

@@ -6,12 +6,11 @@ header `x-amzn-errortype`, which may have an address behind it, or as `__type` i
 `Message`, and those of the model itself as JSON within them.
 """
 
-import json
 import re
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -86,7 +85,7 @@ _FAILED_DEPENDENCY = 424
 
 def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     """Read the answer to a request that failed."""
-    payload = _read_object(body)
+    payload = read_object(body)
     code = _code(context, payload)
     return _error_of(context, code, payload) if code or _text(payload) else context.unreadable()
 
@@ -107,14 +106,7 @@ def error_in_success(context: ErrorContext, payload: Mapping[str, object]) -> Im
 
 def filtered(context: ErrorContext, why: str, *, stage: str) -> ImageError:
     """Say that moderation kept a picture back. Whether AWS has a fee for that is not said, so it is not surely free."""
-    return ImageError(
-        Reason.CONTENT_FILTERED,
-        f"{context.provider}: {why}",
-        billed=Billed.UNKNOWN,
-        stage=stage,
-        http_status=context.status,
-        provider_request_id=context.request_id,
-    )
+    return context.told(Reason.CONTENT_FILTERED, why, billed=Billed.UNKNOWN, stage=stage)
 
 
 def _of_finish_reason(context: ErrorContext, told: str) -> ImageError:
@@ -124,13 +116,7 @@ def _of_finish_reason(context: ErrorContext, told: str) -> ImageError:
         stage = "output" if _DRAWN.search(why) else "input" if _GIVEN.search(why) else ""
         error = filtered(context, f"moderation kept the picture back ({why})", stage=stage)
     else:
-        error = ImageError(
-            Reason.PROVIDER_ERROR,
-            f"{context.provider}: {why}",
-            billed=Billed.UNKNOWN,
-            http_status=context.status,
-            provider_request_id=context.request_id,
-        )
+        error = context.told(Reason.PROVIDER_ERROR, why, billed=Billed.UNKNOWN)
     error.provider_code = context.name(told)
     return error
 
@@ -157,16 +143,14 @@ def _error_of(
     elif not in_success and surely_refused(context.status) and context.status != _FAILED_DEPENDENCY:
         billed = Billed.NO
     wait = retry_after(context.headers)
-    return ImageError(
+    return context.told(
         reason,
-        f"{context.provider}: {message}",
+        message,
+        code=code,
         billed=billed,
         stage=stage,
-        http_status=context.status,
-        provider_code=context.name(code),
-        provider_request_id=context.request_id,
-        retry_after=(wait_in_text(text) if wait is None else wait) if reason in MAY_COME_AGAIN else None,
-        violations=_violations(context, text, message) if reason is Reason.INVALID_REQUEST else (),
+        wait=wait_in_text(text) if wait is None else wait,
+        violations=_violations(context, text, message),
     )
 
 
@@ -179,20 +163,11 @@ def _code(context: ErrorContext, payload: Mapping[str, object]) -> str:
 def _text(payload: Mapping[str, object]) -> str:
     """Tell the words, from within the JSON that a model may have put them in."""
     said = _said(payload)
-    return (_said(_read_object(said.encode(errors="replace"))) if said.startswith("{") else "") or said
+    return (_said(read_object(said.encode(errors="replace"))) if said.startswith("{") else "") or said
 
 
 def _said(payload: Mapping[str, object]) -> str:
     return next((told for key in _SAID_UNDER if isinstance(told := payload.get(key), str) and told), "")
-
-
-def _read_object(body: bytes) -> Mapping[str, object]:
-    """Read a body as a JSON object; empty = it is none."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return payload if isinstance(payload, Mapping) else {}
 
 
 def _violations(context: ErrorContext, text: str, message: str) -> list[Violation]:

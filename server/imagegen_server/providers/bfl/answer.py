@@ -11,10 +11,10 @@ from imagegen_server.domain.result import Cost, Usage
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import HttpClient
 from imagegen_server.http.encoded_image import EncodedImage
-from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.polling import Told
 
-from .errors import credits_of, error_of_task, read_object, status_of
+from .errors import credits_of, error_of_task, status_of
 
 DOMAINS = ("bfl.ai",)
 """Whose hosts get the key. A task lives at one of the vendor's places, which only the answer names."""

@@ -4,13 +4,12 @@ Sources: docs.bfl.ai/api_integration/errors, help.bfl.ai on why requests fail, t
 bodies that users of the API reported: a wrong key is 403 or 422 by the form it is wrong in.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import MOST_SECONDS, retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -48,15 +47,6 @@ _MOST_LISTED = 20
 """Entries of a list that are read."""
 
 
-def read_object(body: bytes) -> Mapping[str, object]:
-    """Read a body as a JSON object; empty = it is none."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return payload if isinstance(payload, Mapping) else {}
-
-
 def status_of(payload: Mapping[str, object]) -> str:
     """Tell the status of a task in lower case; "" = none is told. `state` is what some answers call it."""
     status = payload.get("status") or payload.get("state")
@@ -89,15 +79,8 @@ def error_of_task(context: ErrorContext, payload: Mapping[str, object]) -> Image
     if told is not None:
         billed = Billed.YES if told else Billed.NO
     why = context.clean(_why(payload))
-    return ImageError(
-        reason,
-        f"{context.provider}: {what}{f': {why}' if why else ''}",
-        billed=billed,
-        stage=stage,
-        http_status=context.status,
-        provider_code=context.name(str(payload.get("status") or payload.get("state"))),
-        provider_request_id=context.request_id,
-    )
+    code = str(payload.get("status") or payload.get("state"))
+    return context.told(reason, f"{what}{f': {why}' if why else ''}", code=code, billed=billed, stage=stage)
 
 
 def error_of_question(context: ErrorContext, body: bytes) -> ImageError:
@@ -125,16 +108,14 @@ def error_of_answer(context: ErrorContext, body: bytes, *, about_task: bool = Fa
         reason = Reason.PROVIDER_ERROR
     if reason is Reason.MODEL_NOT_FOUND:
         message += f" ({context.host} answered 404: it has no such model, or base_url is wrong)"
-    return ImageError(
+    return context.told(
         reason,
-        f"{context.provider}: {message}",
+        message,
+        code=code or next((_text(entry.get("type")) for entry in entries), ""),
         billed=Billed.NO if surely_refused(context.status) else None,
         stage="input" if reason is Reason.CONTENT_FILTERED else "",
-        http_status=context.status,
-        provider_code=context.name(code or next((_text(entry.get("type")) for entry in entries), "")),
-        provider_request_id=context.request_id,
-        retry_after=_wait(context, payload, text) if reason in MAY_COME_AGAIN else None,
-        violations=[_violation(context, entry) for entry in entries] if reason is Reason.INVALID_REQUEST else (),
+        wait=_wait(context, payload, text),
+        violations=[_violation(context, entry) for entry in entries],
     )
 
 

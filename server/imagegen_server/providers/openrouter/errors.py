@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.retry_after import MOST_SECONDS, retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -116,16 +116,14 @@ def _error_of(
         stage = "input" if flagged else _stage(f"{code} {message}") or ("input" if early else "")
     elif not in_success and surely_refused(status):
         billed = Billed.NO
-    return ImageError(
+    return context.told(
         reason,
-        f"{context.provider}: {message}",
+        message,
+        code=code or (str(status) if status else ""),
         billed=billed,
         stage=stage,
-        http_status=context.status,
-        provider_code=context.name(code or (str(status) if status else "")),
-        provider_request_id=context.request_id,
-        retry_after=_wait(context, metadata, message) if reason in MAY_COME_AGAIN else None,
-        violations=_violations(context, said, upstream, code, message) if reason is Reason.INVALID_REQUEST else (),
+        wait=_wait(context, metadata, message),
+        violations=_violations(context, said, upstream, code, message),
     )
 
 

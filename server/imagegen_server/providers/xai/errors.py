@@ -6,12 +6,11 @@ Sources: docs.x.ai/developers/debugging and .../cost-tracking, and bodies that u
 either slugs ("permission-denied") or sentences ("Client specified an invalid argument").
 """
 
-import json
 import re
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -40,15 +39,6 @@ _GIVEN = re.compile(r"usage guidelines|prompt|input", re.IGNORECASE)
 _FIELD = re.compile(r"not supported on this model: `?(\w+)|target type: (\w+)[\w.\[\]]*: |missing field `(\w+)`")
 _FIELDS = {"prompt": "input.prompt", "image": "input.images", "images": "input.images", "model": "model"}
 _MOST_TICKS = 2**53
-
-
-def read_object(body: bytes) -> Mapping[str, object]:
-    """Read a body as a JSON object; empty = it is none."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return payload if isinstance(payload, Mapping) else {}
 
 
 def ticks_of(payload: Mapping[str, object]) -> int | None:
@@ -83,14 +73,7 @@ def error_in_success(context: ErrorContext, payload: Mapping[str, object]) -> Im
 
 def filtered(context: ErrorContext, why: str, *, stage: str, billed: Billed | None) -> ImageError:
     """Say that moderation kept a picture back. A fee for some of that is reported, so it is not surely free."""
-    return ImageError(
-        Reason.CONTENT_FILTERED,
-        f"{context.provider}: {why}",
-        billed=billed or Billed.UNKNOWN,
-        stage=stage,
-        http_status=context.status,
-        provider_request_id=context.request_id,
-    )
+    return context.told(Reason.CONTENT_FILTERED, why, billed=billed or Billed.UNKNOWN, stage=stage)
 
 
 def _error_in(payload: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -118,16 +101,14 @@ def _error_of(context: ErrorContext, said: Mapping[str, object], ticks: int | No
     elif not in_success and surely_refused(context.status):
         billed = billed or Billed.NO
     wait = retry_after(context.headers)
-    return ImageError(
+    return context.told(
         reason,
-        f"{context.provider}: {message}",
+        message,
+        code=code,
         billed=billed,
         stage=stage,
-        http_status=context.status,
-        provider_code=context.name(code),
-        provider_request_id=context.request_id,
-        retry_after=(wait_in_text(text) if wait is None else wait) if reason in MAY_COME_AGAIN else None,
-        violations=_violations(context, said, message) if reason is Reason.INVALID_REQUEST else (),
+        wait=wait_in_text(text) if wait is None else wait,
+        violations=_violations(context, said, message),
     )
 
 

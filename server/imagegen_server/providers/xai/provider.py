@@ -13,11 +13,11 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import HttpClient
-from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.http.error_context import ErrorContext, read_failure, read_object
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader, report_of
-from .errors import error_of_answer, read_object
+from .errors import error_of_answer
 from .models import PARAM_OPTIONS, find_model, living_models
 from .request import body_of, fitted
 
