@@ -5,6 +5,7 @@ without the key.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Failed, Preview, ProviderEvent, Report
@@ -14,6 +15,7 @@ from imagegen_server.domain.result import Usage
 from imagegen_server.http.encoded_image import EncodedImage
 from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import ImageJson, parse_image_json
+from imagegen_server.http.image_place import images_of
 from imagegen_server.http.image_url import image_at
 
 from .errors import error_in
@@ -58,30 +60,28 @@ def pictures_in(payload: Payload) -> list[EncodedImage | None]:
     return [_place(item) for item in (several if isinstance(several, list) else [one] if one else [])]
 
 
-async def events_of(
-    exchange: Exchange, context: ErrorContext, payload: Payload, request_id: str
-) -> AsyncGenerator[ProviderEvent, None]:
-    """Yield what a finished answer holds. `request_id` is the vendor's of the work.
+async def events_of(exchange: Exchange, context: ErrorContext, payload: Payload) -> AsyncGenerator[ProviderEvent, None]:
+    """Yield what a finished answer holds.
 
     :raises ImageError: the error that it is, or INVALID_RESPONSE
     """
     count, places = exchange.task.count, pictures_in(payload)
-    error = error_in(context, payload)
-    if not places and error:
+    if not places and (error := error_in(context, payload)):
         raise error
-    flagged = _flags(payload)
-    yield _report(context, payload, len(places) - sum(flagged[: len(places)]))
-    for index, place in enumerate(places[:count]):
-        if index < len(flagged) and flagged[index]:
-            yield Failed(index, _filtered(context, request_id))
-            continue
-        try:
-            data = await _bytes(exchange, context, place)
-        except ImageError as problem:
-            problem.provider_request_id = request_id
-            yield Failed(index, problem)
-            continue
-        yield Complete(index, data, _revised(exchange, payload), _seed(payload, index))
+    flags = _flags(payload)[: len(places)]
+    flagged = [index for index, flag in enumerate(flags[:count]) if flag]
+    yield _report(context, payload, len(places) - sum(flags))
+    for index in flagged:
+        yield Failed(index, _filtered(context))
+    items: dict[int, ImageJson] = {
+        index: {"url": place} for index, place in enumerate(places[:count]) if index not in flagged
+    }
+    async with aclosing(images_of(items, context, exchange.call.fetch)) as images:
+        async for index, image in images:
+            if isinstance(image, ImageError):
+                yield Failed(index, image)
+            else:
+                yield Complete(index, image, _revised(exchange, payload), _seed(payload, index))
     if len(places) < count:
         raise context.invalid("fewer pictures than were asked for" if places else "JSON without pictures")
 
@@ -106,12 +106,6 @@ def _place(item: ImageJson) -> EncodedImage | None:
     return place if isinstance(place, EncodedImage) and place.encoded_length else None
 
 
-async def _bytes(exchange: Exchange, context: ErrorContext, place: EncodedImage | None) -> bytes:
-    if place is None:
-        raise context.invalid("nothing instead of a picture")
-    return await image_at(place, exchange.call.fetch)
-
-
 def _flags(payload: Payload) -> list[bool]:
     """Read which pictures the safety checker has made black."""
     for name in _FLAGS:
@@ -123,14 +117,9 @@ def _flags(payload: Payload) -> list[bool]:
     return []
 
 
-def _filtered(context: ErrorContext, request_id: str) -> ImageError:
-    return ImageError(
-        Reason.CONTENT_FILTERED,
-        f"{context.provider}: the safety checker flagged the picture, which is black then",
-        stage="output",
-        http_status=context.status,
-        provider_request_id=request_id,
-    )
+def _filtered(context: ErrorContext) -> ImageError:
+    message = "the safety checker flagged the picture, which is black then"
+    return context.told(Reason.CONTENT_FILTERED, message, stage="output")
 
 
 def _report(context: ErrorContext, payload: Payload, images: int) -> Report:

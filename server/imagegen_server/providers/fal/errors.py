@@ -6,12 +6,11 @@ Sources: fal.ai/docs on model errors, request errors, retries and the FAQ (5xx a
 bodies that users of the API reported.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of
 
@@ -60,15 +59,6 @@ _MOST_LISTED = 20
 """Entries of a list that are read."""
 
 
-def read_object(body: bytes) -> Mapping[str, object]:
-    """Read a body as a JSON object; empty = it is none."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return payload if isinstance(payload, Mapping) else {}
-
-
 def tells_of_work(body: bytes) -> bool:
     """Tell whether the body of a refusal is what became of the work, in the vendor's own form."""
     return bool(read_object(body).get("detail"))
@@ -93,16 +83,14 @@ def error_in(context: ErrorContext, payload: Mapping[str, object]) -> ImageError
     status = context.status if failed else 0
     reason = _reason(code, message, status)
     wait = retry_after(context.headers)
-    return ImageError(
+    return context.told(
         reason,
-        f"{context.provider}: {message}",
+        message,
+        code=code,
         billed=_billed(reason, code, status),
         stage="input" if reason is Reason.CONTENT_FILTERED and _names_field(entries[0]) else "",
-        http_status=context.status,
-        provider_code=context.name(code),
-        provider_request_id=context.request_id,
-        retry_after=(wait_in_text(message) if wait is None else wait) if reason in MAY_COME_AGAIN else None,
-        violations=list(_violations(context, entries)) if reason is Reason.INVALID_REQUEST else (),
+        wait=wait_in_text(message) if wait is None else wait,
+        violations=_violations(context, entries),
     )
 
 

@@ -12,11 +12,11 @@ from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Phase, Progress, ProviderEvent
 from imagegen_server.domain.json import JsonObject
 from imagegen_server.http.client import HttpClient
-from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.http.error_context import ErrorContext, read_failure, read_object
 from imagegen_server.http.polling import Farewells, Pace, Poller, Told
 
 from .answer import events_of, most_bytes, read_payload
-from .errors import error_in, error_of_answer, read_object, tells_of_work
+from .errors import REQUEST_ID, error_in, error_of_answer, tells_of_work
 from .exchange import Exchange, key_header
 from .request import app_path
 
@@ -66,10 +66,12 @@ async def queued_events(
                 yield progress
         told = await _result(exchange, submitted, pace)
         ended = True
-        if told.context.status >= 400:  # noqa: PLR2004 - what is no success
-            raise error_of_answer(told.context, told.body)
-        payload = read_payload(told.context, told.body)
-        async with aclosing(events_of(exchange, told.context, payload, submitted.request_id)) as events:
+        # It is about the work, whatever id the asking itself had.
+        context = replace(told.context, headers={**told.context.headers, REQUEST_ID: submitted.request_id})
+        if context.status >= 400:  # noqa: PLR2004 - what is no success
+            raise error_of_answer(context, told.body)
+        payload = read_payload(context, told.body)
+        async with aclosing(events_of(exchange, context, payload)) as events:
             async for event in events:
                 yield event
     except ImageError as error:

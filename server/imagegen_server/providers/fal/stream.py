@@ -57,7 +57,7 @@ async def streamed_events(exchange: Exchange, run_url: str, body: JsonObject) ->
 async def _whole(exchange: Exchange, context: ErrorContext, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
     """Read an answer that is no stream although one was asked for."""
     payload = read_payload(context, await answer.read(most_bytes(exchange.task.count)))
-    async with aclosing(events_of(exchange, context, payload, context.request_id)) as events:
+    async with aclosing(events_of(exchange, context, payload)) as events:
         async for event in events:
             yield event
 
@@ -88,7 +88,7 @@ async def _events(exchange: Exchange, context: ErrorContext, answer: Answer) -> 
             last = payload
     if last is None:
         raise malformed or context.invalid("a stream that ended before the picture")
-    async with aclosing(events_of(exchange, context, last, context.request_id)) as events:
+    async with aclosing(events_of(exchange, context, last)) as events:
         async for event in events:
             yield event
 
