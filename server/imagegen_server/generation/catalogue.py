@@ -45,3 +45,14 @@ class Catalogue:
                 remembered.models = await entry.provider.list_models(entry.http, key)
                 remembered.until = self._clock() + FRESH_SECONDS
         return remembered.models
+
+    async def model(self, entry: ProviderEntry, model_id: str) -> Model:
+        """Tell of one model. A vendor is asked for its list if nothing is known of the model without it.
+
+        :raises ImageError: as `models`
+        """
+        model = entry.provider.model(model_id)
+        if model.known or entry.http is None:
+            return model
+        listed = await self.models(entry)
+        return next((one for one in listed if one.id == model_id), entry.provider.model(model_id))

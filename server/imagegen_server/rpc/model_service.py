@@ -2,12 +2,12 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import structlog
 from imagegen.v1 import error_reason_pb2, model_service_pb2, model_service_pb2_grpc
 
-from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.generation.callers import may_use, may_use_provider
 from imagegen_server.generation.catalogue import Catalogue
@@ -27,6 +27,8 @@ LARGEST_PAGE = 1000
 LIST_SECONDS = 5.0
 """How long one provider may take to list its models."""
 
+_ToldT = TypeVar("_ToldT")
+
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """Tells which models there are and what they can do."""
@@ -44,7 +46,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         entries = self._chosen(request.provider)
         after = _from_token(request.page_token)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        lists = await asyncio.gather(*(self._list(entry) for entry in entries))
+        lists = await asyncio.gather(*(self._in_time(entry, self._catalogue.models(entry)) for entry in entries))
         models = [
             (f"{entry.name}/{model.id}", entry, model)
             for entry, listed in zip(entries, lists, strict=True)
@@ -86,14 +88,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 f"{current_caller().name} may not use {name}; ListModels tells what it may use",
                 metadata={"model": name},
             )
+        found = await self._in_time(entry, self._catalogue.model(entry, model.id))
+        model = model if isinstance(found, Reason) else found
         aliases = self._usable_aliases(name)
         return model_service_pb2.GetModelResponse(model=model_message(model, entry.name, aliases, MAX_COUNT))
 
-    async def _list(self, entry: ProviderEntry) -> Sequence[Model] | Reason:
-        """List the models of a provider, or tell why that cannot be done now."""
+    async def _in_time(self, entry: ProviderEntry, asking: Coroutine[Any, Any, _ToldT]) -> _ToldT | Reason:
+        """Wait for what a provider's vendor may have to be asked for, or tell why it cannot be had now."""
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await self._catalogue.models(entry)
+                return await asking
         except TimeoutError:
             return Reason.TIMEOUT
         except Exception as problem:  # noqa: BLE001 - a fault in one adapter must not hide the models of the others

@@ -94,3 +94,26 @@ async def test_who_is_not_reached_by_http_is_asked_each_time() -> None:
     listed = await Catalogue({}).models(ProviderEntry("test", "test", provider))
 
     assert listed == await provider.models()
+
+
+async def test_a_model_that_is_a_guess_is_looked_up_in_the_list() -> None:
+    """The vendor is asked for the list, once; a model that the list does not have stays a guess."""
+    provider = Listing()
+    provider.known_models = [Model("other", Capabilities())]
+    catalogue = catalogue_of(Clock())
+
+    found = await catalogue.model(entry_of(provider), "model-1")
+    stranger = await catalogue.model(entry_of(provider), "model-9")
+
+    assert (found.id, found.known) == ("model-1", True)
+    assert (stranger.id, stranger.known) == ("model-9", False)
+    assert len(provider.keys) == 1
+
+
+async def test_nobody_is_asked_of_a_model_that_is_known() -> None:
+    """What the adapter knows by itself costs no question."""
+    provider = Listing()
+    provider.known_models = [Model("m", Capabilities())]
+
+    assert (await catalogue_of(Clock()).model(entry_of(provider), "m")).known
+    assert provider.keys == []

@@ -11,7 +11,9 @@ from imagegen_server.domain.capabilities import Capabilities, Model
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.generation.catalogue import Catalogue
 from imagegen_server.generation.plan import Planner
-from imagegen_server.providers.registry import Registry
+from imagegen_server.generation.upstream import Upstream, UpstreamSettings
+from imagegen_server.http.client import HttpClient, HttpSettings
+from imagegen_server.providers.registry import ProviderEntry, Registry
 from imagegen_server.rpc.callers import acting_for
 from imagegen_server.rpc.model_service import ModelService
 
@@ -137,6 +139,22 @@ async def test_one_model_by_name_or_alias() -> None:
         assert (answer.model.name, list(answer.model.aliases), answer.model.known) == ("a/1", ["alt", "draft"], True)
     answer = await made.GetModel(model_service_pb2.GetModelRequest(model="a/unknown"), CONTEXT)
     assert not answer.model.known
+
+
+async def test_a_model_is_told_of_though_its_vendor_cannot_be_asked() -> None:
+    """What is known without the vendor's list is told then."""
+    provider = listing("1")
+    registry = Registry([ProviderEntry("a", "a", provider, http=HttpClient(HttpSettings("http://127.0.0.1:9")))])
+
+    async def refuse(_http: object, _key: object) -> Sequence[Model]:
+        raise ImageError(Reason.AUTHENTICATION_FAILED, "bad key")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provider, "list_models", refuse)
+        made = ModelService(registry, Planner(registry, {}), Catalogue({"a": Upstream(UpstreamSettings())}))
+        answer = await made.GetModel(model_service_pb2.GetModelRequest(model="a/unknown"), CONTEXT)
+
+    assert (answer.model.name, answer.model.known) == ("a/unknown", False)
 
 
 @pytest.mark.parametrize(
