@@ -56,8 +56,9 @@ class XAI(Provider):
             if not answer.ok:
                 raise error_of_answer(context, await read_failure(answer))
             try:
-                entries = json.loads(await answer.read(_MOST_LIST_BYTES))["models"]
-                return [find_model(str(entry["id"]), listed=True) for entry in entries]
+                ids = [entry["id"] for entry in json.loads(await answer.read(_MOST_LIST_BYTES))["models"]]
+                if all(isinstance(model_id, str) and model_id for model_id in ids):
+                    return [find_model(model_id, listed=True) for model_id in ids]
             except (ValueError, KeyError, TypeError, RecursionError):
                 pass
         raise context.invalid("a list of models that cannot be read")
