@@ -25,6 +25,11 @@ class Listing(ScriptedProvider):
         self.keys: list[str | None] = []
         self.down = False
 
+    def model(self, model_id: str) -> Model:
+        """Know those of the test, and guess at all others."""
+        known = next((model for model in self.known_models if model.id == model_id), None)
+        return known or Model(model_id, Capabilities(), known=False)
+
     async def list_models(self, http: HttpClient, key: Secret | None) -> Sequence[Model]:
         """Tell of as many models as there were questions."""
         assert http.host == "127.0.0.1:9"
@@ -99,7 +104,6 @@ async def test_who_is_not_reached_by_http_is_asked_each_time() -> None:
 async def test_a_model_that_is_a_guess_is_looked_up_in_the_list() -> None:
     """The vendor is asked for the list, once; a model that the list does not have stays a guess."""
     provider = Listing()
-    provider.known_models = [Model("other", Capabilities())]
     catalogue = catalogue_of(Clock())
 
     found = await catalogue.model(entry_of(provider), "model-1")
