@@ -224,7 +224,7 @@ class AnswerReader:
         """Tell why an answer of success has no image."""
         if self._malformed is not None:
             return self._malformed
-        code = self._blocked or self._reason
+        code = self._context.name(self._blocked or self._reason)
         said = self._context.clean(" ".join(part for part in (self._message, "".join(self._texts)) if part))
         why = f"{code}: {said}" if code and said else code or said or "no reason was given"
         moderated = bool(self._blocked) or self._reason in _MODERATED
@@ -234,7 +234,7 @@ class AnswerReader:
             f"{self._context.provider}: {'refused' if moderated else 'no image'}: {why}",
             stage=stage,
             http_status=self._context.status,
-            provider_code=self._context.name(code),
+            provider_code=code,
             provider_request_id=self.response_id,
         )
 
