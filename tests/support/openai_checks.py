@@ -5,6 +5,7 @@ not send: a request without `model`, `partial_images` without `stream`, `output_
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,8 @@ _GPT_IMAGE_2_5 = frozenset(
 _GPT_IMAGE_2_6 = frozenset({"gpt-image-2.6-sunburst", "gpt-image-2.6-flare"})
 MODELS = _THREE_SIZES | _GPT_IMAGE_2 | _GPT_IMAGE_2_5 | _GPT_IMAGE_2_6
 """All that are not retired. `dall-e-2`, `dall-e-3` and `gpt-image-1` are."""
+
+Models = frozenset[str] | Mapping[str, str]
 
 _STRINGS = frozenset({"prompt", "model", "size", "user", "safety_identifier"})
 _RANGES = {
@@ -70,8 +73,8 @@ class Order:
     safety_identifier: str
 
 
-def read_generation(request: RecordedRequest, models: frozenset[str] = MODELS) -> Order:
-    """Check a request to draw.
+def read_generation(request: RecordedRequest, models: Models = MODELS) -> Order:
+    """Check a request to draw. `models` are those that there are; as a mapping, by the names that requests say.
 
     :raises Refused: as the real service would.
     """
@@ -80,8 +83,8 @@ def read_generation(request: RecordedRequest, models: frozenset[str] = MODELS) -
     return _ordered("image_generation", _json(request), _KNOWN - {"input_fidelity"}, models, 0)
 
 
-def read_edit(request: RecordedRequest, models: frozenset[str] = MODELS) -> Order:
-    """Check a request to edit, as a form or as JSON.
+def read_edit(request: RecordedRequest, models: Models = MODELS) -> Order:
+    """Check a request to edit, as a form or as JSON. `models` as above.
 
     :raises Refused: as the real service would.
     """
@@ -135,7 +138,7 @@ def _put(values: dict[str, Any], name: str, text: str) -> None:
         values[name] = text
 
 
-def _ordered(kind: str, values: dict[str, Any], known: frozenset[str], models: frozenset[str], inputs: int) -> Order:
+def _ordered(kind: str, values: dict[str, Any], known: frozenset[str], models: Models, inputs: int) -> Order:
     for name in values:
         if name not in known:
             raise unknown_parameter(name)
@@ -145,6 +148,8 @@ def _ordered(kind: str, values: dict[str, Any], known: frozenset[str], models: f
     _check_types(values)
     if values["model"] not in models:
         raise unknown_model(values["model"])
+    if isinstance(models, Mapping):
+        values |= {"model": models[values["model"]]}
     _check_prompt(values["prompt"])
     _check_choices(values)
     _check_together(values)

@@ -3,14 +3,14 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 
-from imagegen_server.domain.errors import ImageError
+from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Complete, Failed, Preview, ProviderEvent
 from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.json import JsonValue
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
-from imagegen_server.http.image_place import IMAGE_KEYS, decoded, images_of
+from imagegen_server.http.image_place import IMAGE_KEYS, decoded, images_of, place_of
 from imagegen_server.http.sse import ServerSentEvent, read_events
 
 from .dialect import OPENAI, Dialect
@@ -84,7 +84,7 @@ class AnswerReader:
                 if isinstance(image, bytes):
                     yield self._complete(index, image, wanted[index], payload)
                 elif error is None:
-                    yield Failed(index, image)
+                    yield Failed(index, self._failure(image, wanted[index]))
         if error:
             # Of the images that did not come. Those that did are paid for.
             raise error
@@ -96,6 +96,18 @@ class AnswerReader:
         revised = said.get("revised_prompt")
         told = _resolved(payload) | dict(self._dialect.image_facts(said))
         return Complete(index, image, revised if isinstance(revised, str) else None, metadata=told)
+
+    def _failure(self, problem: ImageError, item: ImageJson) -> ImageError:
+        if not isinstance(item, Mapping) or place_of(item) is not None or not self._dialect.withheld(item):
+            return problem
+        message = f"{self._context.provider}: moderation kept the picture back after it was drawn"
+        return ImageError(
+            Reason.CONTENT_FILTERED,
+            message,
+            stage="output",
+            http_status=self._context.status,
+            provider_request_id=self._context.request_id,
+        )
 
     async def _stream(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
         async with aclosing(read_events(answer.chunks())) as stream:

@@ -61,6 +61,11 @@ def no_facts(_item: Mapping[str, object]) -> JsonObject:
     return {}
 
 
+def nothing_withheld(_item: Mapping[str, object]) -> bool:
+    """No item tells that moderation has kept its picture back."""
+    return False
+
+
 def told_stage(said: Mapping[str, object]) -> str:
     """Tell whether the words or the picture were refused; "" = the vendor does not say, and older answers never do."""
     details = said.get("moderation_details")
@@ -73,8 +78,9 @@ class Dialect:
     """How one vendor speaks. What is not said is as with OpenAI.
 
     `vendor` is how people call it. `reasons` are by the code or type of an error, in lower case; `words` are looked for
-    in its message where these do not decide. `stage` tells which stage of moderation an error object is of, `report`
-    what an answer with so many images used, and `image_facts` what its item says of one image.
+    in its message where these do not decide. `stage` tells which stage of moderation an error object is of, `withheld`
+    of an item without a picture whether moderation has kept that back, `report` what an answer with so many images
+    used, and `image_facts` what an item says of its image.
     `request_ids` are headers that may hold the id of a request; the first that is there counts.
     """
 
@@ -85,6 +91,7 @@ class Dialect:
     words: tuple[tuple[re.Pattern[str], Reason], ...] = ()
     error_in: Callable[[object], Mapping[str, object] | None] = error_in
     stage: Callable[[Mapping[str, object]], str] = told_stage
+    withheld: Callable[[Mapping[str, object]], bool] = nothing_withheld
     report: Callable[[Mapping[str, object], int], Report] = report_of
     image_facts: Callable[[Mapping[str, object]], JsonObject] = no_facts
     request_ids: tuple[str, ...] = ("x-request-id",)

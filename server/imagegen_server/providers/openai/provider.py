@@ -53,9 +53,8 @@ class OpenAI(ImagesApi):
         return fitted(task, family_of(task.model), known=find_model(task.model).known, vendor=OPENAI.vendor)
 
     def images_per_request(self, task: Task) -> int:
-        """See Provider. A stream's events do not say to which image they belong, and SVG is drawn one by one."""
-        alone = task.preview_count > 0 or task.options.format == "svg"
-        return 1 if alone else super().images_per_request(task)
+        """See Provider."""
+        return 1 if alone_in_its_request(task) else super().images_per_request(task)
 
     async def exchange(self, task: Task, http: HttpClient, key: str) -> AbstractAsyncContextManager[Answer]:
         """See ImagesApi."""
@@ -65,3 +64,8 @@ class OpenAI(ImagesApi):
             return http.post_json("/images/generations", fields, headers)
         files = files_of(task, await self.mask_of(task, alpha_mask))
         return http.post_form("/images/edits", form_of(fields), files, headers)
+
+
+def alone_in_its_request(task: Task) -> bool:
+    """Tell whether only one image fits: a stream's events do not say of which they are, and SVG is drawn singly."""
+    return task.preview_count > 0 or task.options.format == "svg"
