@@ -90,6 +90,10 @@ class FakeVendor(ABC):
         """Say these to the next calls, in this order; then draw again."""
         self._answers.extend(answers)
 
+    def forget_answers(self) -> None:
+        """Draw again from now on."""
+        self._answers.clear()
+
     @abstractmethod
     def draw(self, call: RecordedRequest, *, checks_only: bool) -> Answer:
         """Check a call as strictly as the vendor, and answer it; with `checks_only` the answer is not looked at.
