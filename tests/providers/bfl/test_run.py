@@ -173,7 +173,7 @@ async def test_leaving_closes_the_connection(place: str) -> None:
 async def test_nothing_outlives_the_time_of_a_request() -> None:
     """The vendor's silence about a task ends with the provider's timeout, and its socket with it."""
     async with fake_bfl() as fake:
-        entry = replace(bfl_entry(fake.base_url), timeout=0.3)
+        entry = replace(bfl_entry(fake.base_url), timeout=2.0)
         silent = replace(hanging_answer(asyncio.Event()), checks=False)
         try:
             fake.answer_next(json_answer(200, fake.task_body(cost=4.5)), silent)

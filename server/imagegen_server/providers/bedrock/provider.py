@@ -5,13 +5,13 @@ from contextlib import aclosing
 from typing import ClassVar
 
 from imagegen_server.domain.capabilities import Model
-from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient, Unsigned
 from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, Provider
 
 from .answer import read_answer
@@ -108,15 +108,10 @@ class Bedrock(Provider):
             context = access.context(self._name, answer, task.prompt)
             if not answer.ok:
                 raise error_of_answer(context, await read_failure(answer))
-            try:
-                async with aclosing(read_answer(context, answer)) as events:
-                    async for event in events:
-                        # An answer that is no error shows that the vendor has taken the task on.
-                        call.accepted(context.request_id)
-                        yield event
-            except ImageError as error:
-                error.provider_request_id = error.provider_request_id or context.request_id
-                raise
+            accepted = accepted_events(read_answer(context, answer), call, lambda: context.request_id)
+            async with aclosing(accepted) as events:
+                async for event in events:
+                    yield event
 
     async def close(self) -> None:
         """See Provider."""

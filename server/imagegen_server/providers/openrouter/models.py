@@ -58,13 +58,14 @@ def model_of(entry: Mapping[str, object]) -> Model:
     formats = _values(descriptors, "output_format")
     # A model that only writes SVG streams text, which is no preview.
     shows = PreviewSupport.IMAGES if streams is True and formats != ("svg",) else PreviewSupport.NONE
+    edits = _edits(entry, descriptors)
     able = Capabilities(
         generate=_least(descriptors, "input_references") < 1,
         streaming=streams if isinstance(streams, bool) else None,
-        edit=_edits(entry, descriptors),
+        edit=edits,
         # A field that is missing is not supported, but a list without any field has not been filled in.
         max_images=(_most(descriptors, "n") or 1) if descriptors else None,
-        max_input_images=_most(descriptors, "input_references") or _MOST_REFERENCES,
+        max_input_images=None if edits is False else _most(descriptors, "input_references") or _MOST_REFERENCES,
         mask=False,
         previews=shows if isinstance(streams, bool) else PreviewSupport.UNKNOWN,
         options=_options(descriptors) if descriptors else _OPTIONS,

@@ -6,13 +6,13 @@ from contextlib import aclosing
 from typing import ClassVar
 
 from imagegen_server.domain.capabilities import Model
-from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader
@@ -85,15 +85,10 @@ class OpenRouter(Provider):
             context = self._context(call.http, answer, task.prompt, key)
             if not answer.ok:
                 raise error_of_answer(context, await read_failure(answer))
-            try:
-                async with aclosing(AnswerReader(context, task.count, call.fetch).events(answer)) as events:
-                    async for event in events:
-                        # An answer that is no error shows that the vendor has taken the task on.
-                        call.accepted(context.request_id)
-                        yield event
-            except ImageError as error:
-                error.provider_request_id = error.provider_request_id or context.request_id
-                raise
+            reader = AnswerReader(context, task.count, call.fetch)
+            async with aclosing(accepted_events(reader.events(answer), call, lambda: context.request_id)) as events:
+                async for event in events:
+                    yield event
 
     def _context(self, http: HttpClient, answer: Answer, prompt: str, key: str) -> ErrorContext:
         named = next((name for name in _REQUEST_IDS if name in answer.headers), _REQUEST_IDS[0])

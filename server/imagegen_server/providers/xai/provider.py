@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from imagegen_server.domain.capabilities import Model
-from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure, read_object
+from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader, report_of
@@ -90,15 +90,10 @@ class XAI(Provider):
                     call.accepted(context.request_id)
                     yield report
                 raise error_of_answer(context, body)
-            try:
-                async with aclosing(AnswerReader(context, task.count, call.fetch).events(answer)) as events:
-                    async for event in events:
-                        # An answer that is no error shows that the vendor has taken the task on.
-                        call.accepted(context.request_id)
-                        yield event
-            except ImageError as error:
-                error.provider_request_id = error.provider_request_id or context.request_id
-                raise
+            reader = AnswerReader(context, task.count, call.fetch)
+            async with aclosing(accepted_events(reader.events(answer), call, lambda: context.request_id)) as events:
+                async for event in events:
+                    yield event
 
 
 def _headers(key: str) -> dict[str, str]:
