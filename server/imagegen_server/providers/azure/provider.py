@@ -11,10 +11,11 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import Answer, HttpClient
 from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.form import form_of
 from imagegen_server.providers.openai.images_api import ImagesApi, bearer
 from imagegen_server.providers.openai.models import PARAM_OPTIONS, Family, family_of
 from imagegen_server.providers.openai.provider import CONTROLLED_PARAMS, alone_in_its_request
-from imagegen_server.providers.openai.request import alpha_mask, fields_of, files_of, fitted, form_of
+from imagegen_server.providers.openai.request import alpha_mask, fields_of, files_of, fitted
 
 from .dialect import AZURE
 from .entra import EntraTokens

@@ -9,11 +9,12 @@ from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import Answer, HttpClient
+from imagegen_server.http.form import form_of
 
 from .dialect import OPENAI
 from .images_api import ImagesApi, bearer
 from .models import PARAM_OPTIONS, family_of, find_model, living_models
-from .request import alpha_mask, fields_of, files_of, fitted, form_of
+from .request import alpha_mask, fields_of, files_of, fitted
 from .settings import OpenAISettings
 
 CONTROLLED_PARAMS = frozenset({"model", "prompt", "stream", "image", "image[]", "images", "mask", "response_format"})

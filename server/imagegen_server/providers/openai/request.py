@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
-from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, PixelSize, Task
 from imagegen_server.http.client import FormFile
+from imagegen_server.http.form import EXTENSIONS, files_named
 from imagegen_server.images.masks import as_alpha_png, read_mask, to_alpha_png
 
 from .models import WITHOUT_PREVIEWS, Family
 from .sizes import PIXELS_OF_RESOLUTION, read_ratio, size_of, why_refused
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 _LARGEST_INPUT = 50 * 1024 * 1024
 """Bytes of one input image: "less than 50MB" in the OpenAPI document, in its wider sense."""
 
@@ -90,46 +89,16 @@ def fields_of(task: Task, family: Family) -> JsonObject:
     return fields | dict(task.params)
 
 
-def form_of(fields: JsonObject) -> list[tuple[str, str]]:
-    """Write fields as those of a form: lists and objects by brackets, as the vendor's own packages do."""
-    return [item for name, value in fields.items() for item in _flat(name, value)]
-
-
 def files_of(task: Task, mask: bytes | None) -> list[FormFile]:
     """The images of an edit, and the mask as `alpha_mask` makes it."""
     files = files_named("image[]" if len(task.images) > 1 else "image", task.images)
     return [*files, FormFile("mask", "mask.png", "image/png", mask)] if mask is not None else files
 
 
-def files_named(field: str, images: Sequence[InputImage]) -> list[FormFile]:
-    """Images as files of a form, all under one name. A file needs a filename and the right type to be taken."""
-    stem = "image-{}" if len(images) > 1 else "image"
-    return [_file(field, stem.format(number), image) for number, image in enumerate(images, start=1)]
-
-
 def alpha_mask(data: bytes) -> bytes:
     """Write a mask as this vendor reads it: transparent = edit. Decodes it."""
     mask = as_alpha_png(data)
     return mask if len(mask) < _LARGEST_MASK else to_alpha_png(read_mask(mask))
-
-
-def _file(name: str, stem: str, image: InputImage) -> FormFile:
-    media_type = image.facts.media_type
-    return FormFile(name, f"{stem}.{_EXTENSIONS[media_type]}", media_type, image.data)
-
-
-def _flat(name: str, value: JsonValue) -> list[tuple[str, str]]:
-    match value:
-        case None:
-            return []
-        case bool():
-            return [(name, "true" if value else "false")]
-        case dict():
-            return [item for key, inner in value.items() for item in _flat(f"{name}[{key}]", inner)]
-        case list():
-            return [item for inner in value for item in _flat(f"{name}[]", inner)]
-        case _:
-            return [(name, str(value))]
 
 
 def _size_of_words(task: Task, family: Family, wrong: list[Violation]) -> PixelSize | None:
@@ -152,7 +121,7 @@ def _wrong_inputs(task: Task, vendor: str) -> list[Violation]:
     wrong = []
     for position, image in enumerate(task.images):
         field = f"input.images[{position}]"
-        if image.facts.media_type not in _EXTENSIONS:
+        if image.facts.media_type not in EXTENSIONS:
             wrong.append(Violation(field, f"is {image.facts.media_type}; {vendor} takes PNG, JPEG and WebP"))
         elif len(image.data) >= _LARGEST_INPUT:
             wrong.append(Violation(field, f"is {len(image.data):,} bytes; {vendor} takes less than {_LARGEST_INPUT:,}"))
