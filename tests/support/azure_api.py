@@ -76,7 +76,9 @@ def _check_credentials(call: RecordedRequest) -> None:
             " an active subscription and use a correct regional API endpoint for your resource."
         )
         raise refused(401, message)
-    if key is None and authorization != f"Bearer {TOKEN}":
+    # The newer URLs take the key where OpenAI's own package puts it, too.
+    bearers = {f"Bearer {TOKEN}"} | ({f"Bearer {KEY}"} if _V1.fullmatch(call.path) else set())
+    if key is None and authorization not in bearers:
         message = (
             "Unauthorized. Access token is missing, invalid, audience is incorrect"
             " (https://cognitiveservices.azure.com), or have expired."

@@ -12,23 +12,31 @@ BASE_URL = "http://127.0.0.1:9/v1"
 KEY = "sk-test"
 
 
-async def sent_by_package(call: Callable[[Any], Awaitable[object]]) -> RecordedRequest:
+def _openai(package: Any, http: Any) -> Any:
+    return package.AsyncOpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0, http_client=http)
+
+
+async def sent_by_package(
+    call: Callable[[Any], Awaitable[object]], client_of: Callable[[Any, Any], Any] = _openai
+) -> RecordedRequest:
     """Make a call of the package and return what it would have sent; nothing leaves the process.
 
-    `call` is given the package's AsyncOpenAI: `lambda client: client.images.generate(model=..., prompt=...)`.
+    `call` is given the package's AsyncOpenAI: `lambda client: client.images.generate(model=..., prompt=...)`, or what
+    `client_of` makes with the package and an HTTP client.
     """
     openai, httpx2 = require_package("openai"), require_package("httpx2")
     requests: list[RecordedRequest] = []
 
     def answer(request: Any) -> Any:
         body = request.read()
-        requests.append(recorded(request.method, request.url.path, request.headers.multi_items(), body))
+        path = request.url.raw_path.decode()
+        requests.append(recorded(request.method, path, request.headers.multi_items(), body))
         return httpx2.Response(200, json={"created": 0, "data": []})
 
     transport = httpx2.MockTransport(answer)
     async with (
         httpx2.AsyncClient(transport=transport) as http,
-        openai.AsyncOpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0, http_client=http) as client,
+        client_of(openai, http) as client,
     ):
         answered = await call(client)
         if isinstance(answered, openai.AsyncStream):

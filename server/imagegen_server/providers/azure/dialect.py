@@ -31,6 +31,7 @@ _WORDS = (
 )
 _INNER = ("inner_error", "innererror")
 _RESULTS = ("content_filter_results", "prompt_filter_results")
+_FOUND = (*_RESULTS, "content_filter_result")
 _MOST_CATEGORIES = 20
 _LONGEST_WORD = 100
 _DRAWN = re.compile(r"generated (?:image|content)|\boutput\b", re.IGNORECASE)
@@ -55,7 +56,7 @@ def _stage(said: Mapping[str, object]) -> str:
     if _DRAWN.search(str(said.get("message"))):
         return "output"
     inner = _inner(said)
-    return "input" if any(isinstance(where.get(name), Mapping) for where in (inner, said) for name in _RESULTS) else ""
+    return "input" if any(isinstance(where.get(name), Mapping) for where in (inner, said) for name in _FOUND) else ""
 
 
 def _inner(said: Mapping[str, object]) -> Mapping[str, object]:
