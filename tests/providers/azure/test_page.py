@@ -47,7 +47,7 @@ def test_the_variables_are_those_of_the_code() -> None:
 def test_the_addresses_are_those_of_the_code() -> None:
     """Of both styles."""
     for style in ("v1", "deployments"):
-        place = base_url_of(AzureSettings("https://x", style)).replace("https://x", "ENDPOINT")  # type: ignore[arg-type]
+        place = base_url_of(AzureSettings("https://x", style)).replace("https://x", "ENDPOINT")
         assert f"`{place}/" in PAGE.text
 
 
