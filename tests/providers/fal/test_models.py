@@ -10,7 +10,7 @@ from imagegen_server.providers.fal.models import known_ids
 from imagegen_server.providers.fal.schema import inputs_in
 
 from tests.support.fal_api import KEY, said
-from tests.support.fal_models import MODELS, PAGE, document_of, list_body
+from tests.support.fal_models import LISTED, PAGE, document_of, list_body
 from tests.support.fal_provider import fal_provider, fal_workshop
 from tests.support.generation import drawing
 from tests.support.vendor import json_answer
@@ -26,7 +26,7 @@ PROVIDER = fal_provider()
         ("fal-ai/flux-pro/v1/fill", "edits masks", 4, 1),
         ("fal-ai/flux-pro/v1.1-ultra", "draws edits", 4, 1),
         ("fal-ai/flux-2-pro", "draws", 1, None),
-        ("fal-ai/gpt-image-1.5/edit", "edits masks", 4, None),
+        ("fal-ai/gpt-image-1.5/edit", "edits masks", 4, 16),
     ],
 )
 def test_what_a_known_model_can_do(model_id: str, does: str, most: int, inputs: int | None) -> None:
@@ -54,7 +54,7 @@ def test_what_a_known_model_is_told_by() -> None:
     assert (flux.streaming, flux.previews) == (True, PreviewSupport.IMAGES)
     assert banana.options == frozenset({"aspect_ratio", "resolution", "format", "seed"})
     assert banana.resolutions == ("1K", "2K", "4K")
-    assert (banana.streaming, banana.previews) == (None, PreviewSupport.UNKNOWN)
+    assert (banana.streaming, banana.previews) == (False, PreviewSupport.PROGRESS)
     assert gpt.sizes == ("1024x1024", "1536x1024", "1024x1536")
     assert gpt.qualities == ("low", "medium", "high")
     assert gpt.backgrounds == ("auto", "transparent", "opaque")
@@ -88,9 +88,8 @@ async def test_the_vendors_list_counts() -> None:
         assert list(await provider.models()) == list(listed)
         unlisted = provider.model("fal-ai/flux/krea")
 
-    assert {model.id for model in listed} == set(MODELS) - {"fal-ai/of-tomorrow/stream"}
-    pages = [len(MODELS), PAGE]
-    assert len(made.fake.requests) >= pages[0] // pages[1]
+    assert {model.id for model in listed} == set(LISTED) - {"fal-ai/of-tomorrow/stream"}
+    assert len(made.fake.requests) == len(LISTED) // PAGE + 1
     assert all(request.headers["authorization"] == f"Key {KEY}" for request in made.fake.requests)
     assert (tomorrow.known, tomorrow.capabilities.previews) == (True, PreviewSupport.IMAGES)
     assert tomorrow.capabilities.max_images == 4

@@ -24,8 +24,8 @@ from tests.support.http_server import PATIENCE
 from tests.support.openai_wire import picture
 from tests.support.vendor import Answer, event_answer, json_answer
 
-OTHER = "fal/fal-ai/qwen-image"
-"""Known, but not as one that streams; and it does not."""
+OTHER = "fal/someone/painter"
+"""Not known here, and it does not stream."""
 
 
 def shown(*shades: int, **more: Any) -> dict[str, Any]:
@@ -125,13 +125,13 @@ async def test_a_preview_that_cannot_be_shown_is_no_loss(odd: bytes) -> None:
 async def test_a_model_without_a_stream_is_queued(status: int) -> None:
     """As nothing was begun; that it has none is remembered, and told as a capability."""
     async with fal_workshop() as made:
-        assert made.entry.provider.model("fal-ai/qwen-image").capabilities.previews is PreviewSupport.UNKNOWN
+        assert made.entry.provider.model("someone/painter").capabilities.previews is PreviewSupport.UNKNOWN
         made.fake.answer_next(json_answer(status, {"detail": "no"}))
         first = await made.workshop.run(drawing(OTHER, preview_count=1))
         second = await made.workshop.run(drawing(OTHER, preview_count=1))
-        model = made.entry.provider.model("fal-ai/qwen-image")
+        model = made.entry.provider.model("someone/painter")
 
-    assert paths(made) == ["/run/fal-ai/qwen-image/stream", "/queue/fal-ai/qwen-image", "/queue/fal-ai/qwen-image"]
+    assert paths(made) == ["/run/someone/painter/stream", "/queue/someone/painter", "/queue/someone/painter"]
     assert len(finished(first)) == len(finished(second)) == 1
     assert model.capabilities.previews is PreviewSupport.PROGRESS
 
@@ -142,7 +142,7 @@ async def test_a_model_that_may_not_stream_is_not_asked_to_unless_previews_are_w
         await made.workshop.run(replace(drawing(OTHER), preview_default=2))
         await made.workshop.run(replace(drawing(MODEL), preview_default=2))
 
-    assert paths(made) == ["/queue/fal-ai/qwen-image", "/run/fal-ai/flux/dev/stream"]
+    assert paths(made) == ["/queue/someone/painter", "/run/fal-ai/flux/dev/stream"]
 
 
 async def test_the_table_names_models_that_stream() -> None:

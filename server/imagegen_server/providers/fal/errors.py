@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import retry_after, wait_in_text
-from imagegen_server.http.status import reason_of
+from imagegen_server.http.status import reason_of, surely_refused
 
 from .inputs import IMAGE_FIELDS, MASK_FIELDS, PARAM_OPTIONS
 
@@ -30,8 +30,8 @@ _REASONS = {
     "internal_error": Reason.PROVIDER_ERROR,
     "no_media_generated": Reason.PROVIDER_ERROR,
     "runner_server_error": Reason.PROVIDER_ERROR,
-    "client_cancelled": Reason.CANCELLED,
-    "client_disconnected": Reason.CANCELLED,
+    "client_cancelled": Reason.PROVIDER_ERROR,
+    "client_disconnected": Reason.PROVIDER_ERROR,
 }
 """By the type of an error. Those of the platform that begin with `runner_` are PROVIDER_UNAVAILABLE."""
 
@@ -51,7 +51,7 @@ _CHECKED = re.compile(
 )
 """Types of what is found in the fields alone, before anything is drawn. `value_error` may be anything."""
 
-_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_CLIENT_ERROR, _UNPROCESSABLE, _SERVER_ERROR = 400, 422, 500
 _PLATFORM = (401, 402, 403, 404, 405, 429)
 """Statuses that the platform gives before any model has seen the request."""
 
@@ -64,12 +64,12 @@ def tells_of_work(body: bytes) -> bool:
     return bool(read_object(body).get("detail"))
 
 
-def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
-    """Read the answer to a request that failed."""
-    return error_in(context, read_object(body)) or context.unreadable()
+def error_of_answer(context: ErrorContext, body: bytes, *, accepted: bool = True) -> ImageError:
+    """Read the answer to a request that failed; `accepted`: the vendor had taken the work on before."""
+    return error_in(context, read_object(body), accepted=accepted) or context.unreadable()
 
 
-def error_in(context: ErrorContext, payload: Mapping[str, object]) -> ImageError | None:
+def error_in(context: ErrorContext, payload: Mapping[str, object], *, accepted: bool = True) -> ImageError | None:
     """Find the error that an object is, whatever the status of its answer; None = it is none."""
     failed = context.status >= _CLIENT_ERROR
     # Without a failure a message is news of the work.
@@ -87,7 +87,7 @@ def error_in(context: ErrorContext, payload: Mapping[str, object]) -> ImageError
         reason,
         message,
         code=code,
-        billed=_billed(reason, code, status),
+        billed=_billed(reason, code, status, accepted=accepted),
         stage="input" if reason is Reason.CONTENT_FILTERED and _names_field(entries[0]) else "",
         wait=wait_in_text(message) if wait is None else wait,
         violations=_violations(context, entries),
@@ -121,13 +121,13 @@ def _reason(code: str, message: str, status: int) -> Reason:
     return reason_of(status)
 
 
-def _billed(reason: Reason, code: str, status: int) -> Billed:
+def _billed(reason: Reason, code: str, status: int, *, accepted: bool) -> Billed:
     """Tell what the vendor says of its bills: nothing for 5xx; what a model refuses may have been worked on."""
-    if status >= _SERVER_ERROR or status in _PLATFORM or _CHECKED.fullmatch(code):
+    free = (Reason.QUOTA_EXCEEDED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND, Reason.RATE_LIMITED)
+    if status >= _SERVER_ERROR or status in _PLATFORM or reason in free or _CHECKED.fullmatch(code):
         return Billed.NO
-    if reason in (Reason.QUOTA_EXCEEDED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND, Reason.RATE_LIMITED):
-        return Billed.NO
-    return Billed.UNKNOWN
+    by_a_model = status == _UNPROCESSABLE or code in _REASONS
+    return Billed.NO if surely_refused(status) and not accepted and not by_a_model else Billed.UNKNOWN
 
 
 def _names_field(entry: Mapping[str, object]) -> bool:

@@ -3,11 +3,15 @@
 Sources: the types of every endpoint in the vendor's package `@fal-ai/client` 1.10.1: 539 of them answer pictures.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imagegen_server.domain.capabilities import Capabilities, PreviewSupport
 from imagegen_server.domain.task import PixelSize
+
+MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*){0,7}", re.ASCII)
+"""What can be the path of a model."""
 
 PARAM_OPTIONS: Mapping[str, str] = {
     "num_images": "count",
@@ -26,6 +30,8 @@ IMAGE_FIELDS = ("image_urls", "image_url")
 `image_urls` are references for a style."""
 
 MASK_FIELDS = ("mask_url", "mask_image_url")
+MOST_INPUTS = 16
+"""Of `image_urls`, where nobody says less: more than this no vendor is known to take."""
 
 NAMED_SIZES: Mapping[str, tuple[str, PixelSize]] = {
     "1:1": ("square_hd", PixelSize(1024, 1024)),
@@ -45,7 +51,7 @@ class Inputs:
     """The fields of one model.
 
     `values` lists the strings that a field takes, where there is a list. `pixels`: `image_size` takes a width and a
-    height, too. `most_images` of one request; None = not known. `most_inputs` of `image_urls`; None = no limit known.
+    height, too. `most_images` of one request; None = not known. `most_inputs` of `image_urls`; None = no limit told.
     `guessed`: nobody has said what this model's fields are.
     """
 
@@ -95,7 +101,7 @@ class Inputs:
             streaming=streams,
             edit=None if self.guessed else bool(self.image_field),
             max_images=self.most_images,
-            max_input_images=1 if self.image_field == "image_url" else self.most_inputs,
+            max_input_images=1 if self.image_field == "image_url" else self._most_inputs(),
             mask=None if self.guessed else bool(self.mask_field),
             previews={True: PreviewSupport.IMAGES, False: PreviewSupport.PROGRESS, None: PreviewSupport.UNKNOWN}[
                 streams
@@ -109,6 +115,9 @@ class Inputs:
             backgrounds=self.values.get("background", ()),
             formats=self.values.get("output_format", ()),
         )
+
+    def _most_inputs(self) -> int | None:
+        return (self.most_inputs or MOST_INPUTS) if self.image_field and not self.guessed else None
 
     def _options(self, ratios: bool, resolutions: bool) -> frozenset[str]:
         named = {option for name, option in PARAM_OPTIONS.items() if name in self.fields}

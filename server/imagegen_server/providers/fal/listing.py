@@ -13,7 +13,7 @@ from imagegen_server.http.error_context import ErrorContext, read_failure
 
 from .errors import REQUEST_ID, error_of_answer
 from .exchange import key_header
-from .inputs import Inputs
+from .inputs import MODEL_ID, Inputs
 from .schema import inputs_in
 
 _CATEGORIES = ("text-to-image", "image-to-image")
@@ -70,25 +70,25 @@ async def _page(provider: str, http: HttpClient, url: str, domains: Collection[s
             provider, there.host, answer.status, answer.headers, "", key, http.header_values, REQUEST_ID
         )
         if not answer.ok:
-            raise error_of_answer(context, await read_failure(answer))
+            raise error_of_answer(context, await read_failure(answer), accepted=False)
         return _read(context, await answer.read(_MOST_LIST_BYTES))
 
 
 def _read(context: ErrorContext, body: bytes) -> _Page:
     try:
         payload = json.loads(body)
-        models = list(_models(payload["models"]))
+        models = list(_models(context, payload["models"]))
         cursor = payload.get("next_cursor")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise context.invalid("a list of models that cannot be read") from None
-    return _Page(models, cursor if isinstance(cursor, str) else "")
+    return _Page(models, cursor if isinstance(cursor, str) and cursor == context.name(cursor) else "")
 
 
-def _models(entries: object) -> Iterator[tuple[str, Listed]]:
+def _models(context: ErrorContext, entries: object) -> Iterator[tuple[str, Listed]]:
     if not isinstance(entries, list):
         raise TypeError("no list")
     for entry in entries:
         model_id, facts = entry["endpoint_id"], entry.get("metadata")
         name = facts.get("display_name") if isinstance(facts, Mapping) else None
-        if isinstance(model_id, str) and model_id:
-            yield model_id, Listed(name if isinstance(name, str) else "", inputs_in(entry.get("openapi")))
+        if isinstance(model_id, str) and MODEL_ID.fullmatch(model_id):
+            yield model_id, Listed(context.name(name) if isinstance(name, str) else "", inputs_in(entry.get("openapi")))

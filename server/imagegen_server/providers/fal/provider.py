@@ -107,4 +107,4 @@ class Fal(Provider):
         listed = self._listed.get(model_id)
         if model_id in self._settings.streaming or known_to_stream(model_id) or (listed and listed.streams):
             return True
-        return False if model_id in self._silent else None
+        return False if model_id in self._silent or model_id in known_ids() else None

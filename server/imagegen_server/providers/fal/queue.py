@@ -22,8 +22,13 @@ from .request import app_path
 
 _MOST_SUBMITTED_BYTES = 1024 * 1024
 _MOST_POSITION = 2**31
+_ENDED = frozenset({"COMPLETED", "FAILED", "ERROR", "CANCELLED", "CANCELED"})
+"""The first is all that the vendor documents: work that failed is COMPLETED, too."""
+
 _ACCEPTED = 202
-_SOON = 0.05
+_SOON, _SLOWER = 0.01, 3.0
+"""The answer of work that has ended is there as a rule; if not, it is asked for ever more seldom."""
+
 _ANSWER_SECONDS = 300.0
 """How long an answer with pictures may take. It can be asked for again."""
 
@@ -56,7 +61,7 @@ async def queued_events(
     async with exchange.http.post_json(exchange.task.model, body, exchange.headers(queued=True)) as answer:
         context = exchange.context_of(answer)
         if not answer.ok:
-            raise error_of_answer(context, await read_failure(answer))
+            raise error_of_answer(context, await read_failure(answer), accepted=False)
         submitted = _read_submitted(exchange, context, await answer.read(_MOST_SUBMITTED_BYTES))
     exchange.call.accepted(submitted.request_id)
     ended = False
@@ -90,7 +95,7 @@ def _read_submitted(exchange: Exchange, context: ErrorContext, body: bytes) -> _
     payload = read_object(body)
     request_id = payload.get("request_id")
     if not isinstance(request_id, str) or not request_id or request_id != context.name(request_id):
-        raise error_in(context, payload) or context.invalid(
+        raise error_in(context, payload, accepted=False) or context.invalid(
             "no id of a request, so it is not known whether there is one"
         )
     urls = {
@@ -108,7 +113,7 @@ async def _statuses(exchange: Exchange, submitted: _Submitted, pace: Pace) -> As
         async for told in answers:
             payload = read_object(told.body)
             status = str(payload.get("status")).upper()
-            if status == "COMPLETED" or payload.get("error"):
+            if status in _ENDED:
                 return
             progress = _progress(status, payload.get("queue_position"))
             if progress != last:
@@ -134,7 +139,7 @@ async def _result(exchange: Exchange, submitted: _Submitted, pace: Pace) -> Told
         key_header(exchange.key),
         exchange.context_of,
         error_of_answer,
-        replace(pace, first=_SOON),
+        replace(pace, first=_SOON, factor=_SLOWER),
         most_bytes(exchange.task.count),
         _ANSWER_SECONDS,
         tells_of_work,

@@ -12,9 +12,8 @@ from imagegen_server.domain.task import Operation, Options, PixelSize, Task
 from imagegen_server.http.image_url import data_url
 from imagegen_server.images.masks import as_alpha_png, read_mask, to_black_png, to_white_png
 
-from .inputs import NAMED_SIZES, PARAM_OPTIONS, Inputs
+from .inputs import MODEL_ID, NAMED_SIZES, PARAM_OPTIONS, Inputs
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*){1,7}", re.ASCII)
 _NAMESPACES = ("workflows", "comfy")
 """What may stand before the owner of a model. Source: `fal-client`."""
 
@@ -34,8 +33,8 @@ def fitted(provider: str, task: Task, inputs: Inputs) -> tuple[Task, Sequence[Wa
 
     :raises ImageError: MODEL_NOT_FOUND, or INVALID_REQUEST with all violations
     """
-    if not _MODEL_ID.fullmatch(task.model):
-        message = f'{provider}: a model is named by owner and app, such as "fal-ai/flux/dev"'
+    if not MODEL_ID.fullmatch(task.model):
+        message = f'{provider}: such a model cannot be; it is named by owner and app, such as "fal-ai/flux/dev"'
         raise ImageError(Reason.MODEL_NOT_FOUND, message)
     noted: list[Warning] = []
     options = _settled(task, inputs, noted)

@@ -39,7 +39,7 @@ async def streamed_events(exchange: Exchange, run_url: str, body: JsonObject) ->
         if answer.status in _NO_SUCH_PATH:
             raise NotStreamedError
         if not answer.ok:
-            raise error_of_answer(context, await read_failure(answer))
+            raise error_of_answer(context, await read_failure(answer), accepted=False)
         streams = answer.media_type == "text/event-stream"
         try:
             async with aclosing(
