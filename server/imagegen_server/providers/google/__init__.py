@@ -5,15 +5,15 @@ and the request builders and types of github.com/googleapis/python-genai.
 Drawing and editing are the same call, answered as JSON or, with previews, as server-sent events.
 """
 
-from imagegen_server.providers.base import ProviderType, Remote
+from imagegen_server.providers.base import ProviderType, Remote, built_by
 
-from .provider import Google, GoogleSettings
+from .settings import GoogleSettings
 
 __all__ = ["PROVIDER", "GoogleSettings"]
 
 PROVIDER = ProviderType(
     name="google",
     settings=GoogleSettings,
-    build=Google,
+    build=built_by("imagegen_server.providers.google.provider:Google"),
     remote=Remote(base_url="https://generativelanguage.googleapis.com/v1beta", key_env="GEMINI_API_KEY"),
 )

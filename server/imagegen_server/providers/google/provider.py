@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 from urllib.parse import quote, urlencode
@@ -22,14 +21,10 @@ from .answer import AnswerReader
 from .errors import error_of_answer
 from .models import draws, find_model, living_models
 from .request import body_of, fitted
+from .settings import GoogleSettings
 
 _MOST_LIST_BYTES = 4 * 1024 * 1024
 _MOST_PAGES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class GoogleSettings:
-    """Nothing of its own."""
 
 
 class Google(Provider):
