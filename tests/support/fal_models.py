@@ -49,6 +49,7 @@ _FLUX: dict[str, Any] = {
     "guidance_scale": {"type": "number", "minimum": 1, "maximum": 20},
     "enable_safety_checker": {"type": "boolean"},
 }
+_FLUX_2 = _FLUX | {"output_format": _strings("jpeg", "png", "webp")}
 _BANANA: dict[str, Any] = {
     "prompt": {"type": "string"},
     "num_images": {"type": "integer", "minimum": 1, "maximum": 4},
@@ -88,7 +89,9 @@ def _edits(properties: dict[str, Any], *required: str, terse: bool = False) -> F
 MODELS = {
     "fal-ai/flux/dev": FalModel(_FLUX | {"image_size": _size()}, streams=True, name="FLUX.1 [dev]"),
     "fal-ai/flux-pro/v1/fill": _edits(_FLUX | {"image_url": _URL, "mask_url": _URL}, "image_url", "mask_url"),
-    "fal-ai/flux-2/edit": _edits(_FLUX | {"image_urls": _URLS | {"maxItems": 4}, "image_size": _size()}, "image_urls"),
+    "fal-ai/flux-2/edit": _edits(
+        _FLUX_2 | {"image_urls": _URLS | {"maxItems": 4}, "image_size": _size()}, "image_urls"
+    ),
     "fal-ai/nano-banana-pro": FalModel(_BANANA, terse=True),
     "fal-ai/nano-banana-pro/edit": _edits(_BANANA | {"image_urls": _URLS}, "image_urls", terse=True),
     "fal-ai/gpt-image-1.5": FalModel(_GPT | {"image_size": _strings(*_GPT_SIZES)}, terse=True),

@@ -162,7 +162,7 @@ def test_a_document_is_read() -> None:
 
     assert inputs is not None
     assert inputs.required == {"prompt", "image_urls"}
-    assert inputs.values["output_format"] == ("jpeg", "png")
+    assert inputs.values["output_format"] == ("jpeg", "png", "webp")
     assert inputs.values["image_size"][0] == "square_hd"
     assert inputs.pixels
     assert (inputs.most_images, inputs.most_inputs) == (4, 4)
