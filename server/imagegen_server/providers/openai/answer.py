@@ -11,6 +11,7 @@ from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
 from imagegen_server.http.image_place import IMAGE_KEYS, decoded, images_of, place_of
+from imagegen_server.http.raw_image import picture_in
 from imagegen_server.http.sse import ServerSentEvent, read_events
 
 from .dialect import OPENAI, Dialect
@@ -23,6 +24,7 @@ _END = b"[DONE]"
 _MOST_BESIDE_IMAGES = 1024 * 1024
 """Bytes of an answer that are no image."""
 
+_MOST_SEED = 2**63
 _LONGEST_WORD = 100
 """Characters of what the vendor decided."""
 
@@ -65,7 +67,11 @@ class AnswerReader:
     async def _whole(
         self, body: bytes, fault: ImageError | None, media_type: str
     ) -> AsyncGenerator[ProviderEvent, None]:
-        """Read a JSON answer. `fault` is what ended it early, which does not matter if the JSON is whole."""
+        """Read JSON, or a picture itself. `fault` is what ended it early, which does not matter if all is there."""
+        if media_type.startswith("image/") and (picture := picture_in(body, media_type, self._context, fault)):
+            yield self._dialect.report({}, 1)
+            yield Complete(0, picture)
+            return
         try:
             payload = parse_image_json(body, IMAGE_KEYS)
         except ImageError as problem:
@@ -95,7 +101,7 @@ class AnswerReader:
         said = item if isinstance(item, Mapping) else {}
         revised = said.get("revised_prompt")
         told = _resolved(payload) | dict(self._dialect.image_facts(said))
-        return Complete(index, image, revised if isinstance(revised, str) else None, metadata=told)
+        return Complete(index, image, revised if isinstance(revised, str) else None, _seed(said), told)
 
     def _failure(self, problem: ImageError, item: ImageJson) -> ImageError:
         if not isinstance(item, Mapping) or place_of(item) is not None or not self._dialect.withheld(item):
@@ -149,6 +155,12 @@ class AnswerReader:
             yield Preview(0, encoded.decode(), _resolved(payload))
         except ImageError as problem:
             self._malformed = self._context.invalid(f"a preview that cannot be read: {problem.message}")
+
+
+def _seed(item: Mapping[str, object]) -> int | None:
+    """Read the seed of an image, which some servers tell."""
+    seed = item.get("seed")
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) and abs(seed) < _MOST_SEED else None
 
 
 def _resolved(payload: Mapping[str, object]) -> dict[str, JsonValue]:

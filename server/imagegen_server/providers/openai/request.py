@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, PixelSize, Task
@@ -117,12 +118,21 @@ def _size_of_words(task: Task, family: Family, wrong: list[Violation]) -> PixelS
     return size_of(ratio, resolution) if ratio else None
 
 
+def wrong_types(images: Sequence[InputImage], vendor: str) -> list[Violation]:
+    """Name the images that are of no type that vendors with this interface take."""
+    return [
+        Violation(f"input.images[{position}]", f"is {image.facts.media_type}; {vendor} takes PNG, JPEG and WebP")
+        for position, image in enumerate(images)
+        if image.facts.media_type not in EXTENSIONS
+    ]
+
+
 def _wrong_inputs(task: Task, vendor: str) -> list[Violation]:
-    wrong = []
-    for position, image in enumerate(task.images):
-        field = f"input.images[{position}]"
-        if image.facts.media_type not in EXTENSIONS:
-            wrong.append(Violation(field, f"is {image.facts.media_type}; {vendor} takes PNG, JPEG and WebP"))
-        elif len(image.data) >= _LARGEST_INPUT:
-            wrong.append(Violation(field, f"is {len(image.data):,} bytes; {vendor} takes less than {_LARGEST_INPUT:,}"))
-    return wrong
+    return wrong_types(task.images, vendor) + [
+        Violation(
+            f"input.images[{position}]",
+            f"is {len(image.data):,} bytes; {vendor} takes less than {_LARGEST_INPUT:,}",
+        )
+        for position, image in enumerate(task.images)
+        if image.facts.media_type in EXTENSIONS and len(image.data) >= _LARGEST_INPUT
+    ]
