@@ -58,12 +58,13 @@ types: $(READY) ## mypy strict
 imports: $(READY) ## the rooms import downward only
 	@$(BIN)/lint-imports
 
-gen: $(READY) $(CODEGEN) ## generate the stubs and the reference pages from proto/
+gen: $(READY) $(CODEGEN) ## generate the stubs and the reference pages from proto/, and the page of all providers
 	@rm -rf clients/python/src/imagegen/v1/*_pb2* tests/conformance/gen
 	@$(BIN)/buf generate proto --template tools/codegen/python.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
 	@$(BIN)/buf generate tests/conformance/proto --template tests/conformance/python/buf.gen.yaml 2>&1 | grep -v '^Writing mypy' || true
 	@tools/gen-clients
 	@$(BIN)/python tools/reference.py
+	@$(BIN)/python tools/providers.py
 
 gen-check: $(READY) $(CODEGEN) ## the generated code is that of proto/
 	@tools/gen-check
@@ -71,6 +72,7 @@ gen-check: $(READY) $(CODEGEN) ## the generated code is that of proto/
 docs-check: $(READY) ## the generated pages are fresh, links in the docs lead somewhere, one version stands everywhere
 	@$(BIN)/python tools/version.py --check
 	@$(BIN)/python tools/reference.py --check
+	@$(BIN)/python tools/providers.py --check
 	@$(BIN)/python tools/links.py
 
 breaking: $(READY) ## report what would break clients of the main branch

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pages import publish
 from protodoc.api_page import ApiPage
 from protodoc.errors_page import errors_page
 from protodoc.source import PageError, build, read
@@ -31,21 +32,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except PageError as problem:
         print(f"reference: {problem}", file=sys.stderr)
         return 1
-    stale = [name for name, text in made.items() if _written(root / name) != text]
-    for name in stale:
-        if check:
-            print(f"reference: {name} is stale; run make gen", file=sys.stderr)
-        else:
-            (root / name).parent.mkdir(exist_ok=True)
-            (root / name).write_text(made[name], encoding="utf-8", newline="\n")
-            print(f"reference: wrote {name}")
-    if not stale:
-        print(f"reference: {len(made)} pages are fresh")
-    return 1 if check and stale else 0
-
-
-def _written(page: Path) -> str | None:
-    return page.read_text(encoding="utf-8") if page.is_file() else None
+    return publish(made, root, "reference", check=check)
 
 
 if __name__ == "__main__":
