@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.events import Broken, Progress
+from imagegen_server.domain.events import Broken, Finished, Progress
 from imagegen_server.domain.result import AttemptOutcome, Warning, WarningReason
 from imagegen_server.domain.task import Operation, Options, PixelSize, Wish
 from PIL import Image
@@ -407,7 +407,9 @@ async def test_what_is_started_is_asked_after() -> None:
         )
         events = await made.workshop.run(changing(PICTURE, model=LATER))
     submitted, *asked_after = made.fake.requests
-    attempt = events[-1].result.attempts[0]  # type: ignore[union-attr] - the last is the result
+    last = events[-1]
+    assert isinstance(last, Finished)
+    (attempt,) = last.result.attempts
 
     assert submitted.path == "/v2beta/stable-image/upscale/creative"
     assert {(call.method, call.path) for call in asked_after} == {("GET", f"/v2beta/results/{1:064x}")}
