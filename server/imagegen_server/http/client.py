@@ -67,6 +67,8 @@ class HttpClient:
         """
         base = httpx.URL(settings.base_url)
         self._transport = transport or open_transport(settings)
+        self.settings = settings
+        """What it was opened with, for packages of vendors that open connections of their own: see `open_blocking`."""
         self._headers = {
             "accept": "*/*",
             "accept-encoding": "identity",  # base64 of a compressed picture does not get smaller

@@ -92,10 +92,28 @@ def _load_authorities(context: ssl.SSLContext, path: str) -> None:
         raise ValueError(f"ca: no certificates can be read from {path}: {error}") from error
 
 
+def tls_context(settings: HttpSettings) -> ssl.SSLContext:
+    """Make a context that trusts the usual authorities and those of the settings. Reads files.
+
+    :raises OSError: they cannot be read
+    :raises ValueError: they are none
+    """
+    context = httpx.create_ssl_context()
+    if settings.ca:
+        _load_authorities(context, settings.ca)
+    return context
+
+
 def _proxy(settings: HttpSettings) -> httpx.Proxy | None:
     url = settings.proxy or _proxy_of_environment(httpx.URL(settings.base_url))
-    if not url:
-        return None
+    return read_proxy(url) if url else None
+
+
+def read_proxy(url: str) -> httpx.Proxy:
+    """Read the URL of a proxy.
+
+    :raises ValueError: it is none that can be used
+    """
     try:
         parsed = httpx.URL(url if "://" in url else f"http://{url}")
     except httpx.InvalidURL:
@@ -142,9 +160,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
     def _open_engine(self) -> httpx.AsyncBaseTransport:
         try:
-            context = httpx.create_ssl_context()
-            if self._settings.ca:
-                _load_authorities(context, self._settings.ca)
+            context = tls_context(self._settings)
         except (OSError, ValueError) as error:
             raise httpx.ConnectError("the certificates cannot be read") from error
         context.set_alpn_protocols(["http/1.1"])
