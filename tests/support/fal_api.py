@@ -302,5 +302,7 @@ def said(status: int, body: object) -> Answer:
 def said_by(fixture: WireFixture, fake: FakeFal) -> list[Answer]:
     """Say what a fixture holds, at the step that it is an answer of: by default the work's own answer."""
     answer = replace(fixture.answer(), checks=False)
-    before = [submitted(fake), said(200, COMPLETED)] if fixture.content.get("step", "answer") == "answer" else []
-    return [*before, answer]
+    if fixture.content.get("step", "answer") != "answer":
+        return [answer]
+    failed = {"error": "it failed"} if fixture.status >= 400 else {}
+    return [submitted(fake), said(200, COMPLETED | failed), answer]

@@ -81,6 +81,9 @@ async def test_trouble_while_getting_the_picture_loses_nothing() -> None:
             replace(html_answer(502), checks=False),
             said(400, detail("Request is still in progress")),
             said(202, {"status": "IN_PROGRESS"}),
+            said(429, detail("Too many requests")),
+            said(404, detail("Request not found")),
+            said(500, detail("Internal Server Error")),
             replace(Answer(200, {"content-type": "application/json"}, [b"", b'{"ima'], breaks_off=True), checks=False),
             said(200, picture),
         )

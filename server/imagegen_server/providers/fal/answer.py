@@ -131,8 +131,8 @@ def _report(context: ErrorContext, payload: Payload, images: int) -> Report:
     seconds = timings.get("inference") if isinstance(timings, Mapping) else None
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 2**31:
         told["inference_seconds"] = seconds
-    if isinstance(text := payload.get("description"), str) and text and len(text) <= _LONGEST_TEXT:
-        told["description"] = text
+    if isinstance(text := payload.get("description"), str) and text:
+        told["description"] = text[:_LONGEST_TEXT]
     return Report(Usage(images_generated=images), told)
 
 
@@ -147,7 +147,7 @@ def _revised(exchange: Exchange, payload: Payload) -> str | None:
     """Tell the words that were drawn, if the model says others than ours."""
     for name in _PROMPTS:
         words = payload.get(name)
-        if isinstance(words, str) and words and words != exchange.task.prompt:
+        if isinstance(words, str) and words and words.strip() != exchange.task.prompt.strip():
             return words
     return None
 

@@ -52,16 +52,25 @@ _CHECKED = re.compile(
 """Types of what is found in the fields alone, before anything is drawn. `value_error` may be anything."""
 
 _CLIENT_ERROR, _UNPROCESSABLE, _SERVER_ERROR = 400, 422, 500
-_PLATFORM = (401, 402, 403, 404, 405, 429)
-"""Statuses that the platform gives before any model has seen the request."""
-
+_STILL = "still in progress"
 _MOST_LISTED = 20
 """Entries of a list that are read."""
 
 
-def tells_of_work(body: bytes) -> bool:
-    """Tell whether the body of a refusal is what became of the work, in the vendor's own form."""
-    return bool(read_object(body).get("detail"))
+def tells_of_work(body: bytes, *, failed: bool) -> bool:
+    """Tell whether the body of a refusal is what became of the work, and not trouble of asking for it.
+
+    `failed`: the work is known to have failed, so that plain words tell of it, too.
+    """
+    payload = read_object(body)
+    detail = payload.get("detail")
+    typed = isinstance(detail, list) or bool(payload.get("error_type"))
+    return bool(detail) and (failed or typed or still_in_progress(payload))
+
+
+def still_in_progress(payload: Mapping[str, object]) -> bool:
+    """Tell whether one of the vendor's copies does not know yet that the work has ended."""
+    return _STILL in _text(payload.get("detail"))
 
 
 def error_of_answer(context: ErrorContext, body: bytes, *, accepted: bool = True) -> ImageError:
@@ -124,7 +133,7 @@ def _reason(code: str, message: str, status: int) -> Reason:
 def _billed(reason: Reason, code: str, status: int, *, accepted: bool) -> Billed:
     """Tell what the vendor says of its bills: nothing for 5xx; what a model refuses may have been worked on."""
     free = (Reason.QUOTA_EXCEEDED, Reason.AUTHENTICATION_FAILED, Reason.MODEL_NOT_FOUND, Reason.RATE_LIMITED)
-    if status >= _SERVER_ERROR or status in _PLATFORM or reason in free or _CHECKED.fullmatch(code):
+    if status >= _SERVER_ERROR or reason in free or _CHECKED.fullmatch(code):
         return Billed.NO
     by_a_model = status == _UNPROCESSABLE or code in _REASONS
     return Billed.NO if surely_refused(status) and not accepted and not by_a_model else Billed.UNKNOWN

@@ -32,12 +32,12 @@ class Exchange:
         """Make the headers of the request that starts the work."""
         return key_header(self.key) | self.settings.headers(queued=queued)
 
-    def context_of(self, answer: Answer) -> ErrorContext:
-        """Tell with what an answer is read."""
+    def context_of(self, answer: Answer, host: str = "") -> ErrorContext:
+        """Tell with what an answer is read; `host` is whose it is, by default the queue's."""
         http = self.http
         return ErrorContext(
             self.provider,
-            http.host,
+            host or http.host,
             answer.status,
             answer.headers,
             self.task.prompt,

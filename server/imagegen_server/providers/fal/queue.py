@@ -4,9 +4,10 @@ Asking is preferred to the stream of statuses: it outlives a broken connection, 
 until its streams are stable.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Phase, Progress, ProviderEvent
@@ -16,16 +17,16 @@ from imagegen_server.http.error_context import ErrorContext, read_failure, read_
 from imagegen_server.http.polling import Farewells, Pace, Poller, Told
 
 from .answer import events_of, most_bytes, read_payload
-from .errors import REQUEST_ID, error_in, error_of_answer, tells_of_work
+from .errors import REQUEST_ID, error_in, error_of_answer, still_in_progress, tells_of_work
 from .exchange import Exchange, key_header
 from .request import app_path
 
 _MOST_SUBMITTED_BYTES = 1024 * 1024
 _MOST_POSITION = 2**31
-_ENDED = frozenset({"COMPLETED", "FAILED", "ERROR", "CANCELLED", "CANCELED"})
+_ENDED = ("COMPLETED", "FAILED", "ERROR", "CANCELLED", "CANCELED")
 """The first is all that the vendor documents: work that failed is COMPLETED, too."""
 
-_ACCEPTED = 202
+_ACCEPTED, _CLIENT_ERROR = 202, 400
 _SOON, _SLOWER = 0.01, 3.0
 """The answer of work that has ended is there as a rule; if not, it is asked for ever more seldom."""
 
@@ -66,14 +67,18 @@ async def queued_events(
     exchange.call.accepted(submitted.request_id)
     ended = False
     try:
+        failed, last = False, None
         async with aclosing(_statuses(exchange, submitted, pace)) as statuses:
-            async for progress in statuses:
-                yield progress
-        told = await _result(exchange, submitted, pace)
+            async for status in statuses:
+                failed, progress = bool(status.get("error") or status.get("error_type")), _progress(status)
+                if progress not in (None, last):
+                    last = progress
+                    yield progress
+        told = await _answer(exchange, submitted, pace, failed=failed)
         ended = True
         # It is about the work, whatever id the asking itself had.
         context = replace(told.context, headers={**told.context.headers, REQUEST_ID: submitted.request_id})
-        if context.status >= 400:  # noqa: PLR2004 - what is no success
+        if context.status >= _CLIENT_ERROR:
             raise error_of_answer(context, told.body)
         payload = read_payload(context, told.body)
         async with aclosing(events_of(exchange, context, payload)) as events:
@@ -104,31 +109,31 @@ def _read_submitted(exchange: Exchange, context: ErrorContext, body: bytes) -> _
     return _Submitted(request_id, app_path(exchange.task.model), urls)
 
 
-async def _statuses(exchange: Exchange, submitted: _Submitted, pace: Pace) -> AsyncGenerator[Progress, None]:
+async def _statuses(
+    exchange: Exchange, submitted: _Submitted, pace: Pace
+) -> AsyncGenerator[Mapping[str, object], None]:
     """Yield how far the work is, until it has ended. A status that is not known is one of work under way."""
     http, path = submitted.place(exchange, "status_url", "/status")
     poller = Poller(http, key_header(exchange.key), exchange.context_of, error_of_answer, pace)
-    last: Progress | None = None
     async with aclosing(poller.answers(path)) as answers:
         async for told in answers:
             payload = read_object(told.body)
-            status = str(payload.get("status")).upper()
-            if status in _ENDED:
+            yield payload
+            if payload.get("status") in _ENDED:
                 return
-            progress = _progress(status, payload.get("queue_position"))
-            if progress != last:
-                last = progress
-                yield progress
 
 
-def _progress(status: str, position: object) -> Progress:
+def _progress(payload: Mapping[str, object]) -> Progress | None:
+    status, position = payload.get("status"), payload.get("queue_position")
+    if status in _ENDED:
+        return None
     if status != "IN_QUEUE":
         return Progress(Phase.GENERATING)
     known = isinstance(position, int) and not isinstance(position, bool) and 0 <= position < _MOST_POSITION
     return Progress(Phase.QUEUED, queue_position=position if known and isinstance(position, int) else None)
 
 
-async def _result(exchange: Exchange, submitted: _Submitted, pace: Pace) -> Told:
+async def _answer(exchange: Exchange, submitted: _Submitted, pace: Pace, *, failed: bool) -> Told:
     """Get the answer of work that has ended, which may be a refusal. It costs nothing, so trouble on the way passes.
 
     :raises ImageError: the trouble that lasted too long
@@ -142,20 +147,14 @@ async def _result(exchange: Exchange, submitted: _Submitted, pace: Pace) -> Told
         replace(pace, first=_SOON, factor=_SLOWER),
         most_bytes(exchange.task.count),
         _ANSWER_SECONDS,
-        tells_of_work,
+        partial(tells_of_work, failed=failed),
     )
     async with aclosing(poller.answers(path)) as answers:
         async for told in answers:
-            if not _still_in_progress(told):
+            failure = told.context.status >= _CLIENT_ERROR
+            if told.context.status != _ACCEPTED and not (failure and still_in_progress(read_object(told.body))):
                 return told
     raise AssertionError("a poller ends only with an answer")
-
-
-def _still_in_progress(told: Told) -> bool:
-    """Tell whether one of the vendor's copies does not know yet that the work has ended."""
-    return told.context.status == _ACCEPTED or (
-        told.context.status == 400 and b"still in progress" in told.body  # noqa: PLR2004 - the only status of it
-    )
 
 
 async def _call_off(exchange: Exchange, submitted: _Submitted) -> None:

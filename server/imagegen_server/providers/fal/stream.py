@@ -35,7 +35,7 @@ async def streamed_events(exchange: Exchange, run_url: str, body: JsonObject) ->
     http, path = exchange.http.at(f"{run_url}/{exchange.task.model}/stream", exchange.settings.domains)
     headers = exchange.headers(queued=False) | {"Accept": "text/event-stream"}
     async with http.post_json(path, body, headers) as answer:
-        context = exchange.context_of(answer)
+        context = exchange.context_of(answer, http.host)
         if answer.status in _NO_SUCH_PATH:
             raise NotStreamedError
         if not answer.ok:
