@@ -93,8 +93,9 @@ def test_without_botocore_a_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> No
         PROVIDER.build("bedrock", BedrockSettings("us-west-2", "art"))
 
 
-def test_another_address_may_be_a_gateways() -> None:
+def test_another_address_may_be_a_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
     """The region is then needed for signatures alone."""
+    with_botocore(monkeypatch)
     given = table(base_url="https://gateway.example", region="us-west-2")
     config = provider_config("bedrock", given, TYPES)
 
