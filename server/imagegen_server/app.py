@@ -97,10 +97,11 @@ class App:
         self._fetcher = GuardedFetcher(config.fetch)
         ids, limits = Ids(), CallerLimits()
         self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes, config.store.request_ttl), ids)
-        planner = Planner(self._registry, config.aliases, config.prices)
+        upstreams = build_upstreams(config)
+        catalogue = Catalogue(upstreams)
+        planner = Planner(self._registry, config.aliases, config.prices, catalogue)
         self.admission = Admission(AdmissionSettings(config.server.max_calls, config.server.max_bytes_in_flight))
         inputs = Inputs(self.store, self._fetcher)
-        upstreams = build_upstreams(config)
         tools = Tools(self.store, upstreams, self._middleware, result_fetcher(self._fetcher), Durations())
         generations = Generations(config.store.ttl)
         self.engine = Engine(
@@ -120,7 +121,7 @@ class App:
                 Explainer(planner, inputs, tools),
                 delivery or DeliverySettings(max_inline_bytes=config.server.max_inline_bytes),
             ),
-            ModelService(self._registry, planner, Catalogue(upstreams)),
+            ModelService(self._registry, planner, catalogue),
             self._registry.entries,
             tls=Watched("server.tls", tls.files, tls.read) if (tls := config.server.tls) else None,
             authenticator=_authenticator(config.server),

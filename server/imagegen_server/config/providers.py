@@ -115,7 +115,7 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
         raise ConfigError(f"{key}.type: {table.type or name!r} is no provider type; installed are {known}")
     given = table.model_extra or {}
     own = {field.name for field in dataclasses.fields(kind.settings)}
-    shared = set(RemoteTable.model_fields) if kind.remote else set()
+    shared = _shared(kind.remote)
     known = ", ".join(sorted(own | shared | set(ProviderTable.model_fields)))
     wrong = [f"{key}.{extra}: is no such key; there are {known}" for extra in sorted(set(given) - own - shared)]
     settings, http, remote = None, None, RemoteTable()
@@ -135,6 +135,13 @@ def provider_config(name: str, table: ProviderTable, types: Mapping[str, Provide
     if wrong:
         raise ConfigError("\n".join(wrong))
     return ProviderConfig(name, kind, settings, table.timeout, http, table.upstream(api_keys, remote.key_strategy))
+
+
+def _shared(remote: Remote[Any] | None) -> set[str]:
+    """Name the keys of a table that all remote providers share."""
+    if remote is None:
+        return set()
+    return set(RemoteTable.model_fields) if remote.http else {"api_key", "key_strategy"}
 
 
 def _from_environment(remote: Remote[Any] | None) -> dict[str, str]:
@@ -170,6 +177,8 @@ def _remote(
 
 
 def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -> HttpSettings | None:
+    if not remote.http:
+        return None
     base_url = table.base_url or remote.base_url
     if not base_url and remote.base_url_of:
         if settings is None:

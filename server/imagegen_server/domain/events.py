@@ -7,7 +7,7 @@ from enum import Enum
 from .errors import Failure, ImageError
 from .image import ImageFacts
 from .json import JsonObject
-from .result import GeneratedImage, GenerationFailure, ImageResult, Usage, Warning
+from .result import Attempt, GeneratedImage, GenerationFailure, ImageResult, Usage, Warning
 
 
 class Phase(Enum):
@@ -72,10 +72,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Facts of the whole answer, at any time; the last one counts."""
+    """Facts of the whole answer, at any time; the last one counts.
+
+    `warnings` are about what was not done as asked and could not be known before. `attempts` are calls that a provider
+    of providers has made; they stand in the place of the call to it, and `usage` is that of all of them.
+    """
 
     usage: Usage | None = None
     metadata: JsonObject = field(default_factory=dict)
+    warnings: tuple[Warning, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 # What the log of a generation holds, besides Progress. Indices count the images of the whole generation.

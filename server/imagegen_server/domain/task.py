@@ -63,7 +63,8 @@ class Task:
     `model` is the provider's own id, without the provider's name. `options` holds only what the model's capabilities
     list; its `count` and `preview_count` are never None here and already fit the model. `params` are the provider's
     own parameters as JSON, to be sent unmodified. `usual_size` is what an adapter expects of a model that chooses the
-    size itself, so that no more memory is set aside than such a picture takes.
+    size itself, so that no more memory is set aside than such a picture takes. `strict`: what would not be done as
+    asked shall be refused; the server sees to it as far as it knows the model.
     """
 
     operation: Operation
@@ -74,6 +75,7 @@ class Task:
     mask: InputImage | None = None
     params: JsonObject = dataclasses.field(default_factory=dict)
     usual_size: PixelSize | None = None
+    strict: bool = False
 
     @property
     def count(self) -> int:

@@ -1,6 +1,7 @@
 """The images of one provider request, asked for again where that is right."""
 
 import asyncio
+import hashlib
 import itertools
 import math
 import time
@@ -42,6 +43,7 @@ class Batch:
         self._entry = candidate.entry
         self._upstream = run.tools.upstreams[candidate.entry.name]
         self._task = task
+        self._first_index = first_index
         self._last_resort = last_resort
         self._arrivals = Arrivals(run, candidate, first_index, task)
         self._record: AttemptRecord | None = None
@@ -51,6 +53,8 @@ class Batch:
         self.error: ImageError | None = None
         """What ended it before every image had come."""
         self.attempts: list[Attempt] = []
+        self.paid_before = Billed.NO
+        """The worst that is told of the attempts before the last try."""
 
     @property
     def shown(self) -> bool:
@@ -137,7 +141,7 @@ class Batch:
                     self._queued = False
                     self._tell(Phase.SENDING)
                 key = keys.choose(tried) if keys is not None else None
-                return key, await self._attempt(key.secret if key is not None else None)
+                return key, await self._attempt(number, key.secret if key is not None else None)
         except ImageError as busy:
             if begun:
                 raise
@@ -166,25 +170,27 @@ class Batch:
             return None
         if error.billed is not Billed.NO and not (retry.ambiguous or self._run.retry.retry_ambiguous):
             return None
+        if error.billed is not Billed.NO and self.report.attempts:
+            # Another server has done again what may be done again.
+            return None
         wait = 0.0 if another_key else retry.delay(error, number)
         deadline = generation.deadline
         if wait is not None and deadline is not None and time.monotonic() + wait >= deadline:
             return None
         return wait
 
-    async def _attempt(self, key: Secret | None) -> ImageError | None:
+    async def _attempt(self, number: int, key: Secret | None) -> ImageError | None:
         """Ask once; tells what went wrong."""
         timeout = self._entry.timeout
         record = self._record = AttemptRecord(self._entry.name, self._candidate.model)
         self.forget_report()
-        self._arrivals.billed_before = Billed(
-            max((attempt.billed.value for attempt in self.attempts), default=Billed.NO.value)
-        )
+        self.paid_before = Billed(max((attempt.billed.value for attempt in self.attempts), default=Billed.NO.value))
+        self._arrivals.billed_before = self.paid_before
         error: ImageError | None = None
         limit = asyncio.timeout(timeout)
         overdue = asyncio.get_running_loop().call_later(timeout + SETTLE_SECONDS, self._is_overdue)
         try:
-            async with limit, aclosing(self._entry.provider.run(self._task, self._call(record, key))) as events:
+            async with limit, aclosing(self._entry.provider.run(self._task, self._call(record, number, key))) as events:
                 async for event in events:
                     await self._arrivals.take(event, record)
             if not self._arrivals.complete:
@@ -208,7 +214,7 @@ class Batch:
         self._record = None
         failed_one_by_one = None if self.images else self._arrivals.worst
         attempt = record.end(error or failed_one_by_one)
-        self.attempts.append(attempt)
+        self.attempts += self.report.attempts or [attempt]
         if attempt.reason is None:
             self._run.tools.durations.note(attempt.model, self._task.operation, attempt.duration)
 
@@ -230,7 +236,7 @@ class Batch:
         _logger.error("adapter fault", provider=name, generation_id=self._generation.id, **describe_fault(raised))
         return ImageError(Reason.INTERNAL_ERROR, f"the adapter of {name} has a fault; see the log")
 
-    def _call(self, record: AttemptRecord, key: Secret | None) -> Call:
+    def _call(self, record: AttemptRecord, number: int, key: Secret | None) -> Call:
         return Call(
             deadline=min(time.monotonic() + self._entry.timeout, self._generation.deadline or math.inf),
             log=structlog.get_logger(
@@ -239,9 +245,14 @@ class Batch:
             accepted=record.accept,
             http=self._entry.http,
             key=key,
-            number=len(self.attempts) + 1,
+            number=number,
             fetch=self._fetch,
+            idempotency_key=self._idempotency_key(number),
         )
+
+    def _idempotency_key(self, number: int) -> str:
+        attempt = f"{self._generation.id}/{self._first_index}/{self._candidate.model}/{number}"
+        return hashlib.sha256(attempt.encode()).hexdigest()[:32]
 
     async def _fetch(self, url: str) -> bytes:
         return await self._run.tools.fetch_result(self._entry, url)

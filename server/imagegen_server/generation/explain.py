@@ -16,7 +16,7 @@ from imagegen_server.domain.task import Task, Wish
 from imagegen_server.http.client import HttpClient
 from imagegen_server.http.recording import HIDDEN_KEY, NotSent, RecordingClient, UnsentRequest
 from imagegen_server.http.redaction import digest_text, json_text
-from imagegen_server.providers.base import Call
+from imagegen_server.providers.base import Call, SelfConnected, Unsent
 
 from .admission import Ticket
 from .faults import describe_fault, forget_frames
@@ -105,14 +105,13 @@ class Explainer:
                 await middleware.refuse(context, _nothing_sent(), aborted=True)
 
     async def _planned(self, candidate: Candidate) -> PlannedCall:
-        task, entry = candidate.batches[0][1], candidate.entry
-        request = None if entry.http is None else await self._recorded(candidate, task, entry.http)
-        body = _task_text(task) if request is None else await asyncio.to_thread(request.body)
+        task = candidate.batches[0][1]
+        request = await self._unsent(candidate, task)
         return PlannedCall(
             model=candidate.model,
-            method=request.method if request else "",
-            url=request.url if request else "",
-            body=body,
+            method=request.method,
+            url=request.url,
+            body=request.body,
             requests=len(candidate.batches),
             warnings=candidate.warnings,
             usual_seconds=self._tools.durations.usual(candidate.model, task.operation),
@@ -120,16 +119,28 @@ class Explainer:
             cost=candidate.price.estimate(None, candidate.task.count) if candidate.price else None,
         )
 
-    async def _recorded(self, candidate: Candidate, task: Task, real: HttpClient) -> UnsentRequest | None:
-        """Run an adapter up to its first request; None = it makes none, or not without its key."""
-        entry, http = candidate.entry, RecordingClient(real)
-        call = Call(
+    async def _unsent(self, candidate: Candidate, task: Task) -> Unsent:
+        """Write down the first request of a candidate; if there is none to be seen, its task."""
+        entry = candidate.entry
+        if isinstance(entry.provider, SelfConnected):
+            return entry.provider.unsent(task, self._call(candidate))
+        if entry.http is not None and (request := await self._recorded(candidate, task, entry.http)) is not None:
+            return Unsent(request.method, request.url, await asyncio.to_thread(request.body))
+        return Unsent("", "", _task_text(task))
+
+    def _call(self, candidate: Candidate, http: HttpClient | None = None) -> Call:
+        return Call(
             deadline=time.monotonic() + RECORD_SECONDS,
             log=_Silence(),
             accepted=_ignore,
             http=http,
-            key=HIDDEN_KEY if self._tools.upstreams[entry.name].keys is not None else None,
+            key=HIDDEN_KEY if self._tools.upstreams[candidate.entry.name].keys is not None else None,
         )
+
+    async def _recorded(self, candidate: Candidate, task: Task, real: HttpClient) -> UnsentRequest | None:
+        """Run an adapter up to its first request; None = it makes none, or not without its key."""
+        entry, http = candidate.entry, RecordingClient(real)
+        call = self._call(candidate, http)
         try:
             async with asyncio.timeout(RECORD_SECONDS), aclosing(entry.provider.run(task, call)) as events:
                 async for _ in events:

@@ -94,7 +94,9 @@ def fit(merged: Merged, entry: ProviderEntry, model: Model, noted: list[Warning]
     options = replace(
         wish.options, **unknown, count=wish.options.count or 1, preview_count=_previews(wish, model, noted)
     )
-    return Task(wish.operation, model.id, wish.prompt, options, wish.images, wish.mask, merged.params)
+    return Task(
+        wish.operation, model.id, wish.prompt, options, wish.images, wish.mask, merged.params, strict=wish.strict
+    )
 
 
 def _why_unknown(name: str, wish: Wish, model: Model) -> str:

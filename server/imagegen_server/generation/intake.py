@@ -18,7 +18,7 @@ _DEEPEST = 16
 
 def clean_report(report: Report) -> Report:
     """Keep what is known of the whole answer, without what is no usage and no JSON."""
-    return Report(_clean_usage(report.usage), clean_metadata(report.metadata))
+    return replace(report, usage=_clean_usage(report.usage), metadata=clean_metadata(report.metadata))
 
 
 def clean_metadata(metadata: object) -> JsonObject:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Broken, Finished
 from imagegen_server.domain.json import JsonObject
-from imagegen_server.domain.result import Attempt, Cost, GenerationFailure, ImageResult, Usage
+from imagegen_server.domain.result import Attempt, Cost, GenerationFailure, ImageResult, Usage, Warning
 
 from .batch import Batch
 from .generation import Generation
@@ -35,13 +35,20 @@ def conclude(
                 images=tuple(images),
                 failures=tuple(failures),
                 usage=usage,
-                warnings=candidate.warnings,
+                warnings=_warnings(candidate, batches),
                 attempts=attempts,
                 metadata=_metadata(candidate, batches),
             )
         )
     failure = GenerationFailure(generation.id, generation.request_id, tuple(failures), attempts, usage)
     return Broken(failure, _overall_error([item.error for item in failures], attempts))
+
+
+def _warnings(candidate: Candidate, batches: Sequence[Batch]) -> tuple[Warning, ...]:
+    """Put what providers have noticed behind what was known before; of what both say, only that."""
+    told = {(warning.field, warning.reason): warning for batch in batches for warning in batch.report.warnings}
+    known = {(warning.field, warning.reason) for warning in candidate.warnings}
+    return (*candidate.warnings, *(warning for what, warning in told.items() if what not in known))
 
 
 def _overall_error(errors: Sequence[ImageError], attempts: Sequence[Attempt]) -> ImageError:
@@ -79,11 +86,12 @@ def _more_were_paid_for(batch: Batch) -> bool:
 
 
 def _total_usage(candidate: Candidate, batches: Sequence[Batch]) -> Usage | None:
-    """Add up what every request told; what one of them left unsaid is unknown. Only the last attempt of each tells."""
+    """Add up what every request told; what one of them left unsaid is unknown. Only the last try of each tells."""
     usages = [_usage(batch, candidate.price) for batch in batches]
     told = [usage for usage in usages if usage is not None]
     silent_but_billed = any(
-        any(attempt.billed is not Billed.NO for attempt in (batch.attempts if usage is None else batch.attempts[:-1]))
+        batch.paid_before is not Billed.NO
+        or (usage is None and any(attempt.billed is not Billed.NO for attempt in batch.attempts))
         for usage, batch in zip(usages, batches, strict=True)
     )
 

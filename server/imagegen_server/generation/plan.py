@@ -8,8 +8,10 @@ from imagegen_server.domain.caller import ANONYMOUS, Caller
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import RetryWish, Task, Wish
+from imagegen_server.providers.base import SelfConnected
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
+from .catalogue import Catalogue
 from .fitting import fit, mask_effect, over_limits, require_operation
 from .names import Choice, ModelNames, invalid
 from .params import merge_params
@@ -17,6 +19,9 @@ from .prices import Price
 
 _MASKS_AT_ONCE = 2
 """Masks that are decoded at the same time: each may take hundreds of megabytes."""
+
+LOOK_UP_SECONDS = 2.0
+"""How long a wish waits to hear what a model can do."""
 
 _SEEDS = 2**64
 _LOWEST_SEED = -(2**63)
@@ -57,11 +62,16 @@ class Planner:
         registry: Registry,
         aliases: Mapping[str, Sequence[str]],
         prices: Mapping[str, Price] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
-        """Know the providers, the aliases (each of one or more "provider/model", in order) and prices by model."""
+        """Know the providers, the aliases (each of one or more "provider/model", in order) and prices by model.
+
+        `catalogue` is asked for models that a provider knows only by asking; None = nobody is asked.
+        """
         self.names = ModelNames(registry, aliases)
         self._registry = registry
         self._prices = prices or {}
+        self._catalogue = catalogue
         self._decoding = asyncio.Semaphore(_MASKS_AT_ONCE)
 
     async def plan(
@@ -85,6 +95,8 @@ class Planner:
             if not self._registry.params_key_known(key)
         ]
         choices = self.names.choose(wish, caller, wrong)
+        if not wrong:
+            choices = [await self._looked_up(choice) for choice in choices]
         mask_checks = _MaskCheck(wish, self._decoding)
         found: list[Candidate] = []
         refused: list[tuple[Choice, ImageError]] = []
@@ -105,6 +117,16 @@ class Planner:
         if left_out:
             found = [replace(candidate, warnings=candidate.warnings + left_out) for candidate in found]
         return Plan(tuple(found), wish.retry)
+
+    async def _looked_up(self, choice: Choice) -> Choice:
+        """Ask what a model can do where only its provider's vendor knows. Without an answer its provider will tell."""
+        if self._catalogue is None or not isinstance(choice.entry.provider, SelfConnected):
+            return choice
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return replace(choice, model=await self._catalogue.model(choice.entry, choice.model.id))
+        except (ImageError, TimeoutError):
+            return choice
 
     async def _candidate(
         self,

@@ -47,6 +47,7 @@ class Call:
     `http` reaches the base URL of the provider's table and `key` is the key for this attempt; both are None for a
     provider that declares no `ProviderType.remote`. `number` counts the attempts at the same images from 1. `fetch`
     gets the bytes of an image that the provider answered as a URL, without the provider's key; it raises ImageError.
+    `idempotency_key` names this attempt at these images and no other, for providers that know such a key; 32 hex digits.
     """
 
     deadline: float
@@ -56,6 +57,7 @@ class Call:
     key: Secret | None = None
     number: int = 1
     fetch: Callable[[str], Awaitable[bytes]] = cannot_fetch
+    idempotency_key: str = ""
 
 
 class Provider(ABC):
@@ -124,6 +126,41 @@ class Provider(ABC):
         """Let go of connections and threads. Called once, when the server stops."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What would be sent, in a form to be shown: without keys, images as digests. `method` is "GRPC" for a call of it."""
+
+    method: str
+    url: str
+    body: str
+
+
+class SelfConnected(Provider):
+    """A provider that reaches its vendor by itself (`Remote.http` is False) and can ask it what it has.
+
+    What it answers of models is remembered for some minutes. It is asked for a model that nothing is known of before
+    each wish for it, so that the wish can be held against what the model can do.
+    """
+
+    @abstractmethod
+    async def fetch_models(self, key: Secret | None) -> Sequence[Model]:
+        """List the models as the vendor has them now, free of charge. `key` as in Call.
+
+        :raises ImageError: the list cannot be had
+        """
+
+    @abstractmethod
+    async def fetch_model(self, model_id: str, key: Secret | None) -> Model:
+        """Ask what one model can do, free of charge.
+
+        :raises ImageError: it cannot be told
+        """
+
+    @abstractmethod
+    def unsent(self, task: Task, call: Call) -> Unsent:
+        """Tell what `run` would send first. Costs nothing and sends nothing."""
+
+
 SettingsT = TypeVar("SettingsT")
 
 
@@ -138,6 +175,8 @@ class Remote(Generic[SettingsT]):
     first that is set counts, and what a table says goes before it.
     `key_required` may depend on the settings, where there are other ways to prove who asks; `without_key` tells an
     operator of them: "install x, and requests are signed".
+    `http` False: the adapter reaches it by itself (SelfConnected), with a key: of what tables of remote providers have,
+    its table has `api_key` and `key_strategy` only, and `Call.http` is None.
     """
 
     base_url: str = ""
@@ -146,6 +185,7 @@ class Remote(Generic[SettingsT]):
     base_url_of: Callable[[SettingsT], str] | None = None
     settings_env: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     without_key: str = ""
+    http: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The edge of every RPC: one place where errors become statuses, and one log line for each call."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -12,10 +13,12 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason
+from imagegen_server.domain.route import arriving_by
 from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.generation import BrokenGeneration
 
 from .callers import Authenticator, acting_for
+from .route import route_of
 from .status import MAX_VIOLATIONS, Trailers, status_of
 from .wire import IMAGES_OF, MAX_BESIDE_IMAGES, Paths, bytes_beside_images
 
@@ -46,6 +49,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     def __init__(self, slow_reader: float, authenticator: Authenticator | None = None) -> None:
         """End a stream whose reader takes nothing for `slow_reader` seconds. No `authenticator`: everybody may call."""
+        self._server_id = secrets.token_hex(8)
         self._slow_reader = slow_reader
         self._authenticator = authenticator
         self._wrapped: dict[str, _Handler] = {}
@@ -111,15 +115,21 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     @contextmanager
     def _identified(self, context: Context) -> Iterator[None]:
-        """Know who calls.
+        """Know who calls, and by which way.
 
-        :raises ImageError: CALLER_UNAUTHENTICATED
+        :raises ImageError: CALLER_UNAUTHENTICATED, or as route_of
         """
-        if self._authenticator is None:
-            yield
-            return
+        with arriving_by(route_of(context.invocation_metadata() or (), self._server_id)):
+            if self._authenticator is None:
+                yield
+                return
+            with self._acting(self._authenticator, context):
+                yield
+
+    @contextmanager
+    def _acting(self, authenticator: Authenticator, context: Context) -> Iterator[None]:
         try:
-            caller = self._authenticator.identify(context)
+            caller = authenticator.identify(context)
         except ImageError:
             note(peer=context.peer())
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
@@ -44,6 +44,7 @@ class AsyncClient:
         tls: bool | grpc.ChannelCredentials = False,
         token: str | None = None,
         timeout: float | None = None,
+        metadata: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         """Decide where to connect and how; nothing is sent yet.
 
@@ -54,12 +55,13 @@ class AsyncClient:
                 client certificate of your own. False = clear text.
             token: sent with every call as `authorization: Bearer`, over TLS or to this machine only.
             timeout: seconds for each call that has no limit of its own. None = as long as it takes.
+            metadata: asked before each call, for metadata that goes with it. Calls of the stubs go without.
 
         Raises:
             ValueError: the address is a URL or has no port, or the token would travel in clear text beyond this
                 machine.
         """
-        self._connection = Connection(address, tls=tls, token=token, timeout=timeout)
+        self._connection = Connection(address, tls=tls, token=token, timeout=timeout, metadata=metadata)
 
     @property
     def address(self) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import grpc
@@ -59,6 +59,7 @@ class Connection:
         tls: bool | grpc.ChannelCredentials,
         token: str | None,
         timeout: float | None,
+        metadata: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         """Decide where to connect and how; nothing is sent yet.
 
@@ -77,6 +78,7 @@ class Connection:
             msg = f"a token is sent over TLS or to this machine only, and {self.address} is neither: use tls=True"
             raise ValueError(msg)
         self._token = token
+        self._metadata = metadata
         self._timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -106,7 +108,10 @@ class Connection:
 
     def call(self, method: Callable[..., _CallT], request: Message, limit: float | None) -> _CallT:
         """Begin a call of a method of `images` or `models`, with the token, within `limit` seconds."""
-        call = method(request, metadata=authorization(self._token), timeout=self.timeout(limit))
+        metadata = authorization(self._token)
+        if self._metadata is not None:
+            metadata = (*metadata, *self._metadata().items())
+        call = method(request, metadata=metadata, timeout=self.timeout(limit))
         self._calls.add(call)
         return call
 

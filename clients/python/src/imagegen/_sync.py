@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
@@ -57,9 +57,10 @@ class Client:
         tls: bool | grpc.ChannelCredentials = False,
         token: str | None = None,
         timeout: float | None = None,
+        metadata: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         """Decide where to connect and how; nothing is sent yet. Arguments and errors as in `AsyncClient`."""
-        self._client = AsyncClient(address, tls=tls, token=token, timeout=timeout)
+        self._client = AsyncClient(address, tls=tls, token=token, timeout=timeout, metadata=metadata)
         self._thread = LoopThread()
 
     @property

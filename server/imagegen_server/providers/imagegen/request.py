@@ -1,0 +1,127 @@
+"""What is asked of the other server."""
+
+import math
+import time
+from collections.abc import Mapping
+
+import imagegen
+
+from imagegen_server.domain.errors import ImageError, Reason, Violation
+from imagegen_server.domain.image import InputImage
+from imagegen_server.domain.json import JsonObject, JsonValue
+from imagegen_server.domain.task import Operation, Options, Task
+from imagegen_server.http.redaction import digest_text, json_text
+from imagegen_server.providers.base import Call, Unsent
+
+_INLINE_BYTES = 4 * 1024 * 1024
+"""Input images travel with the request up to here together. Larger ones are uploaded before, in pieces."""
+
+
+def check(task: Task, here: str) -> None:
+    """See that the params can be those of providers of the other server.
+
+    :raises ImageError: INVALID_REQUEST
+    """
+    wrong = [
+        Violation(
+            f"params.{here}.{name}",
+            "must be an object: the params of a provider of that server, by its name or type there",
+        )
+        for name, value in task.params.items()
+        if not isinstance(value, dict)
+    ]
+    if wrong:
+        raise ImageError(Reason.INVALID_REQUEST, f"{wrong[0].field}: {wrong[0].description}", violations=wrong)
+
+
+def settings_of(task: Task, call: Call) -> imagegen.CallSettings:
+    """Say everything but prompt and images. The attempt's own name makes that nothing is bought twice."""
+    left = call.deadline - time.monotonic()
+    settings: imagegen.CallSettings = {
+        "options": _options(task.options),
+        "params": {name: value for name, value in task.params.items() if isinstance(value, dict)},
+        "strict": task.strict,
+        "resumable": True,
+        "timeout": None if math.isinf(left) else max(left, 0.0),
+    }
+    if call.idempotency_key:
+        settings["request_id"] = call.idempotency_key
+    return settings
+
+
+def _options(options: Options) -> imagegen.ImageOptions:
+    size = options.size
+    return imagegen.ImageOptions(
+        count=options.count,
+        size=(size.width, size.height) if size else None,
+        aspect_ratio=options.aspect_ratio,
+        resolution=options.resolution,
+        quality=options.quality,
+        background=options.background,
+        format=options.format,
+        compression=options.compression,
+        seed=options.seed,
+        negative_prompt=options.negative_prompt,
+        preview_count=options.preview_count,
+    )
+
+
+class Inputs:
+    """Hands the images of an edit over."""
+
+    def __init__(self, client: imagegen.AsyncClient, task: Task, here: str) -> None:
+        """Prepare; nothing is sent."""
+        self._client = client
+        self._here = here
+        given = [*task.images, *([task.mask] if task.mask else [])]
+        self._inline = sum(len(image.data) for image in given) <= _INLINE_BYTES
+
+    async def give(self, image: InputImage) -> imagegen.Image:
+        """Make what a request can carry for an image.
+
+        What the other server's provider said of it goes along; an image with that is not uploaded.
+
+        :raises ImageGenError: it cannot be uploaded
+        """
+        plain = imagegen.Image.from_bytes(image.data)
+        if metadata := _objects(image.metadata.get(self._here, {})):
+            return imagegen.GeneratedImage(
+                media_type=plain.media_type,
+                size_bytes=plain.size_bytes,
+                sha256=plain.sha256,
+                data=plain.data,
+                metadata=metadata,
+            )
+        return plain if self._inline else await self._client.upload(plain)
+
+
+def _objects(metadata: JsonObject) -> dict[str, dict[str, JsonValue]]:
+    return {name: value for name, value in metadata.items() if isinstance(value, dict)}
+
+
+def unsent(task: Task, address: str, *, secure: bool) -> Unsent:
+    """Write the request as the JSON of its message, with images as digests."""
+    method = "StreamGenerate" if task.operation is Operation.GENERATE else "StreamEdit"
+    asked: dict[str, JsonValue] = {"prompt": task.prompt}
+    if task.operation is Operation.EDIT:
+        asked["images"] = [{"data": digest_text(image.data)} for image in task.images]
+    if task.mask is not None:
+        asked["mask"] = {"data": digest_text(task.mask.data)}
+    body: dict[str, JsonValue] = {
+        "model": task.model,
+        "input": asked,
+        "options": dict(_option_fields(task.options)),
+        "params": dict(task.params),
+        "strict": task.strict,
+    }
+    scheme = "https" if secure else "http"
+    return Unsent("GRPC", f"{scheme}://{address}/imagegen.v1.ImageService/{method}", json_text(body))
+
+
+def _option_fields(options: Options) -> Mapping[str, JsonValue]:
+    given: dict[str, JsonValue] = {name: getattr(options, name) for name in options.given()}
+    if options.size:
+        given["size"] = {"width": options.size.width, "height": options.size.height}
+    if options.seed is not None:
+        given["seed"] = str(options.seed)  # as JSON writes an int64
+    return given
