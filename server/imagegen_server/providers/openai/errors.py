@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
-from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
+from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
@@ -54,22 +54,16 @@ def error_of_payload(
     stage = (dialect.stage(said) or ("output" if in_stream else "")) if filtered else ""
     refused = not in_stream and surely_refused(context.status) and not filtered
     wait = retry_after(context.headers)
-    return ImageError(
+    return context.told(
         reason or Reason.PROVIDER_ERROR,
-        f"{context.provider}: {message}",
+        message,
+        code=code or kind,
         # Within a stream it also counts what came before.
         billed=Billed.NO if refused or (reason in _FREE and not in_stream) else None,
         stage=stage,
-        http_status=context.status,
-        provider_code=context.name(code or kind),
-        provider_request_id=context.request_id,
-        retry_after=_wait(reason, wait_in_text(message) if wait is None else wait),
-        violations=_violations(context, said, message, dialect) if reason is Reason.INVALID_REQUEST else (),
+        wait=wait_in_text(message) if wait is None else wait,
+        violations=_violations(context, said, message, dialect),
     )
-
-
-def _wait(reason: Reason | None, wait: float | None) -> float | None:
-    return wait if reason is None or reason in MAY_COME_AGAIN else None
 
 
 def _violations(context: ErrorContext, said: Mapping[str, object], message: str, dialect: Dialect) -> list[Violation]:

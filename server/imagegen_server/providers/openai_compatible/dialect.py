@@ -58,9 +58,10 @@ _MOST_DETAILS = 5
 
 def dialect_of(name: str, switches: Switches, param_options: Mapping[str, str]) -> Dialect:
     """Make the dialect of one server. `param_options` are the fields that say what an option says."""
+    sides = dict.fromkeys(("width", "height"), "size") if switches.size == "width_height" else {}
     return Dialect(
         name,
-        param_options=param_options,
+        param_options={**param_options, **sides},
         fields={
             **FIELDS,
             **dict.fromkeys((*_IMAGE_FIELDS, switches.image_field, switches.images_field), "input.images"),

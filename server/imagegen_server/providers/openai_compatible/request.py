@@ -131,13 +131,16 @@ def _left_out(task: Task, switches: Switches) -> Mapping[str, tuple[WarningReaso
 
 
 def _wrong_prompt(task: Task, switches: Switches) -> list[Violation]:
-    """Find what the server would not read as words."""
-    if switches.in_prompt == "settings" and TAG in task.prompt:
-        return [Violation("input.prompt", f"holds {TAG}, which the server reads as settings; say them in params")]
+    """Find what the server would not read as the words that they are."""
+    words = {"input.prompt": task.prompt, "options.negative_prompt": task.options.negative_prompt or ""}
+    if switches.in_prompt == "settings":
+        words |= {f"params.{name}": json.dumps([name, value]) for name, value in task.params.items()}
+        why = f"holds {TAG}, between which the server reads settings; say those in params"
+        return [Violation(place, why) for place, text in words.items() if TAG in text]
     plain = task.mask is None or switches.way_of_edit(masked=True) == "json"
-    if switches.in_prompt == "negative_prompt" and plain and _BAR in task.prompt:
-        what = "what follows | is a negative prompt to the server; say it in options.negative_prompt"
-        return [Violation("input.prompt", what)]
+    if switches.in_prompt == "negative_prompt" and plain:
+        why = "holds |, behind which the server reads a negative prompt; say that in options.negative_prompt"
+        return [Violation(place, why) for place, text in words.items() if _BAR in text]
     return []
 
 
