@@ -5,9 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
-# How long an example takes says something of the machine, and nothing of the code.
-settings.register_profile("imagegen", deadline=None)
-settings.load_profile("imagegen")
+# How long an example takes says something of the machine, and nothing of the code. CI has the time for more of them.
+settings.register_profile("people", deadline=None, max_examples=30)
+settings.register_profile("machines", deadline=None, max_examples=200)
+settings.load_profile("machines" if os.environ.get("CI") else "people")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _VENDORS = ("AWS_", "AZURE_", "FAL_", "GOOGLE_", "REPLICATE_")

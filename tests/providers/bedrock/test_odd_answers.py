@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, Report
@@ -47,7 +47,6 @@ def client(body: Any, status: int) -> HttpClient:
     return HttpClient(HttpSettings("http://127.0.0.1:9"), httpx.MockTransport(lambda _: response))
 
 
-@settings(max_examples=250, deadline=None)
 @given(body=_JSON, status=_STATUSES)
 async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None:
     """Of success and of failure."""
@@ -65,7 +64,6 @@ async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None
     assert isinstance(told[-1], Complete | ImageError)
 
 
-@settings(max_examples=150, deadline=None)
 @given(body=st.dictionaries(_KEYS, _JSON, max_size=4), status=_STATUSES)
 async def test_any_list_is_read_or_refused(body: dict[str, Any], status: int) -> None:
     """The same answer to both questions."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Complete, Preview, Progress, Report
@@ -61,7 +61,6 @@ async def answered(*bodies: Any, statuses: tuple[int, ...] = ()) -> list[object]
     return events
 
 
-@settings(max_examples=200, deadline=None)
 @given(body=_JSON, status=st.sampled_from([200, 400, 402, 403, 404, 422, 429, 500]))
 async def test_any_answer_to_a_submission_is_understood_or_refused(body: Any, status: int) -> None:
     """Of success and of failure; behind it comes a task that has failed."""
@@ -71,7 +70,6 @@ async def test_any_answer_to_a_submission_is_understood_or_refused(body: Any, st
     assert all(isinstance(item, Report) for item in told[:-1])
 
 
-@settings(max_examples=200, deadline=None)
 @given(bodies=st.lists(_OBJECTS, max_size=3))
 async def test_any_answer_about_a_task_is_understood_or_refused(bodies: list[dict[str, Any]]) -> None:
     """Behind them comes a picture; a price is told as a number that is not negative, or not at all."""

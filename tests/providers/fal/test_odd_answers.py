@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Complete, Failed, Preview, Progress, Report
@@ -86,7 +86,6 @@ def check(told: list[object]) -> None:
     assert not any(isinstance(item, ImageError) for item in told[:-1])
 
 
-@settings(max_examples=150, deadline=None)
 @given(body=_JSON, status=_STATUSES)
 async def test_any_answer_to_a_submission_is_understood_or_refused(body: Any, status: int) -> None:
     """Of success and of failure; behind it comes work that has failed."""
@@ -96,7 +95,6 @@ async def test_any_answer_to_a_submission_is_understood_or_refused(body: Any, st
     assert isinstance(told[-1], ImageError)
 
 
-@settings(max_examples=150, deadline=None)
 @given(statuses=st.lists(_OBJECTS, max_size=2), body=_JSON, status=_STATUSES)
 async def test_any_answer_about_work_is_understood_or_refused(statuses: list[Any], body: Any, status: int) -> None:
     """Statuses that are none, and any answer at the end."""
@@ -106,7 +104,6 @@ async def test_any_answer_about_work_is_understood_or_refused(statuses: list[Any
     check(told)
 
 
-@settings(max_examples=150, deadline=None)
 @given(bodies=st.lists(_JSON, max_size=4))
 async def test_any_event_of_a_stream_is_understood_or_refused(bodies: list[Any]) -> None:
     """Behind them comes a picture, or a part of what was asked for."""

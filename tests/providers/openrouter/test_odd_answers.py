@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, Failed, Preview, Progress, Report
@@ -57,7 +57,6 @@ async def answered(response: httpx.Response) -> list[object]:
     return events
 
 
-@settings(max_examples=200, deadline=None)
 @given(body=_JSON, status=st.sampled_from([200, 400, 403, 404, 429, 500, 524]))
 async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None:
     """Of success and of failure."""
@@ -67,7 +66,6 @@ async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None
     assert all(isinstance(item, Report | Complete | Failed | ImageError) for item in told)
 
 
-@settings(max_examples=100, deadline=None)
 @given(bodies=st.lists(_OBJECTS, max_size=4))
 async def test_any_stream_is_understood_or_refused(bodies: list[dict[str, Any]]) -> None:
     """Whatever its events hold."""
@@ -78,7 +76,6 @@ async def test_any_stream_is_understood_or_refused(bodies: list[dict[str, Any]])
     assert isinstance(told[-1], Complete | ImageError)
 
 
-@settings(max_examples=200, deadline=None)
 @given(entries=st.lists(_OBJECTS.map(lambda entry: {"id": "a/b"} | entry), max_size=3))
 def test_any_list_is_read_or_refused(entries: list[Mapping[str, Any]]) -> None:
     """With limits that are whole numbers, if there are any."""

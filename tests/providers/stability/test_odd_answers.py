@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, Progress, Report
@@ -70,7 +70,6 @@ def drawn() -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "image/png"}, content=png())
 
 
-@settings(max_examples=250, deadline=None)
 @given(body=_JSON, status=st.sampled_from([200, 202, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503]))
 async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None:
     """Of success and of failure; behind it comes a picture."""
@@ -80,7 +79,6 @@ async def test_any_json_is_understood_or_refused(body: Any, status: int) -> None
     assert isinstance(told[-1], Complete | ImageError)
 
 
-@settings(max_examples=150, deadline=None)
 @given(headers=_HEADERS, body=st.sampled_from([png(), png()[:20], b"", b"{}"]))
 async def test_any_header_is_understood(headers: dict[str, str], body: bytes) -> None:
     """A seed is a whole number or not told; an end that is not known is no picture."""
@@ -92,7 +90,6 @@ async def test_any_header_is_understood(headers: dict[str, str], body: bytes) ->
         assert headers.get("finish-reason", "").strip() in {"", "SUCCESS"}
 
 
-@settings(max_examples=150, deadline=None)
 @given(bodies=st.lists(_OBJECTS, max_size=3), statuses=st.lists(st.sampled_from([200, 202, 404, 429, 500]), min_size=3))
 async def test_any_answer_about_a_generation_is_understood_or_refused(
     bodies: list[dict[str, Any]], statuses: list[int]
