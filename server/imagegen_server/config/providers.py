@@ -177,8 +177,6 @@ def _remote(
 
 
 def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -> HttpSettings | None:
-    if not remote.http:
-        return None
     base_url = table.base_url or remote.base_url
     if not base_url and remote.base_url_of:
         if settings is None:
@@ -187,6 +185,8 @@ def _http(key: str, table: RemoteTable, remote: Remote[Any], settings: object) -
             base_url = remote.base_url_of(settings)
         except ValueError as problem:
             raise ConfigError(f"{key}.{problem}") from None
+    if not remote.http:
+        return None
     if not base_url:
         raise ConfigError(f"{key}.base_url: is required")
     try:

@@ -176,7 +176,7 @@ class Remote(Generic[SettingsT]):
     `key_required` may depend on the settings, where there are other ways to prove who asks; `without_key` tells an
     operator of them: "install x, and requests are signed".
     `http` False: the adapter reaches it by itself (SelfConnected), with a key: of what tables of remote providers have,
-    its table has `api_key` and `key_strategy` only, and `Call.http` is None.
+    its table has `api_key` and `key_strategy` only, and `Call.http` is None. `base_url_of` then tells where it is reached.
     """
 
     base_url: str = ""

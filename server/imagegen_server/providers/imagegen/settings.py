@@ -18,14 +18,19 @@ class ImagegenSettings:
     certificate: str = ""
     private_key: str = ""
 
-    def __post_init__(self) -> None:
-        """Refuse what leads nowhere."""
-        if not self.address:
-            raise ValueError('address is required: where the other server listens, as "host:port"')
-        if bool(self.certificate) != bool(self.private_key):
-            raise ValueError("certificate and private_key belong together: give both or neither")
-
     @property
     def secure(self) -> bool:
         """The connection is encrypted."""
         return self.tls or bool(self.ca or self.certificate)
+
+
+def address_of(settings: ImagegenSettings) -> str:
+    """Tell where the other server is.
+
+    :raises ValueError: it is not said, or what is said does not fit together; begins with the name of the setting
+    """
+    if not settings.address:
+        raise ValueError('address: is required, where the other server listens: "host:port"')
+    if bool(settings.certificate) != bool(settings.private_key):
+        raise ValueError("certificate: belongs together with private_key; give both or neither")
+    return settings.address
