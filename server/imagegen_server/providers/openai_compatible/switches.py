@@ -77,7 +77,7 @@ class Switches:
 PRESETS: Mapping[str, Switches] = {
     "openai": Switches(),
     "together": Switches(
-        base_url="https://api.together.xyz/v1",
+        base_url="https://api.together.ai/v1",
         size="width_height",
         options={**_FORMAT, **_DIFFUSION},
         response_format="base64",
