@@ -47,7 +47,7 @@ class Call:
     `http` reaches the base URL of the provider's table and `key` is the key for this attempt; both are None for a
     provider that declares no `ProviderType.remote`. `number` counts the attempts at the same images from 1. `fetch`
     gets the bytes of an image that the provider answered as a URL, without the provider's key; it raises ImageError.
-    `idempotency_key` names this attempt at these images and no other, for providers that know such a key; 32 hex digits.
+    `idempotency_key` names this attempt at these images and no other, for vendors that know such a key: 32 hex digits.
     """
 
     deadline: float
@@ -128,11 +128,19 @@ class Provider(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """What would be sent, in a form to be shown: without keys, images as digests. `method` is "GRPC" for a call of it."""
+    """What would be sent, in a form to be shown: without keys, images as digests. `method` may be "GRPC"."""
 
     method: str
     url: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Models, and providers behind the provider whose models are missing among them, by their names there."""
+
+    models: Sequence[Model]
+    unreachable: Mapping[str, Reason] = field(default_factory=dict)
 
 
 class SelfConnected(Provider):
@@ -143,7 +151,7 @@ class SelfConnected(Provider):
     """
 
     @abstractmethod
-    async def fetch_models(self, key: Secret | None) -> Sequence[Model]:
+    async def fetch_models(self, key: Secret | None) -> Listing:
         """List the models as the vendor has them now, free of charge. `key` as in Call.
 
         :raises ImageError: the list cannot be had
@@ -176,7 +184,7 @@ class Remote(Generic[SettingsT]):
     `key_required` may depend on the settings, where there are other ways to prove who asks; `without_key` tells an
     operator of them: "install x, and requests are signed".
     `http` False: the adapter reaches it by itself (SelfConnected), with a key: of what tables of remote providers have,
-    its table has `api_key` and `key_strategy` only, and `Call.http` is None. `base_url_of` then tells where it is reached.
+    its table has `api_key` and `key_strategy` only, and `Call.http` is None. `base_url_of` tells where it is.
     """
 
     base_url: str = ""

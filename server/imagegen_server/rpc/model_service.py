@@ -14,6 +14,7 @@ from imagegen_server.generation.catalogue import Catalogue
 from imagegen_server.generation.faults import describe_fault
 from imagegen_server.generation.fitting import MAX_COUNT
 from imagegen_server.generation.plan import Planner
+from imagegen_server.providers.base import Listing
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .boundary import Context, note
@@ -46,20 +47,21 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         entries = self._chosen(request.provider)
         after = _from_token(request.page_token)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        lists = await asyncio.gather(*(self._in_time(entry, self._catalogue.models(entry)) for entry in entries))
+        lists = await asyncio.gather(*(self._in_time(entry, self._catalogue.listing(entry)) for entry in entries))
         models = [
             (f"{entry.name}/{model.id}", entry, model)
             for entry, listed in zip(entries, lists, strict=True)
             if not isinstance(listed, Reason)
-            for model in listed
+            for model in listed.models
             if self._may_use(f"{entry.name}/{model.id}")
         ]
         unreachable = [
             model_service_pb2.UnreachableProvider(
-                provider=entry.name, reason=error_reason_pb2.ErrorReason.ValueType(listed.value)
+                provider=name, reason=error_reason_pb2.ErrorReason.ValueType(reason.value)
             )
             for entry, listed in zip(entries, lists, strict=True)
-            if isinstance(listed, Reason) and may_use_provider(current_caller(), entry.name)
+            if may_use_provider(current_caller(), entry.name)
+            for name, reason in _missing(entry.name, listed)
         ]
         models = sorted((item for item in models if item[0] > after), key=lambda item: item[0])
         page = models[:size]
@@ -120,6 +122,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 f"provider {provider!r} is not configured on this server (configured: {known})",
             )
         return [self._registry.entries[provider]]
+
+
+def _missing(provider: str, listed: Listing | Reason) -> list[tuple[str, Reason]]:
+    """Name what could not be listed: the provider itself, or some behind it."""
+    if isinstance(listed, Reason):
+        return [(provider, listed)]
+    return [(f"{provider}/{name}", reason) for name, reason in listed.unreachable.items()]
 
 
 def _reason_of(problem: Exception, provider: str) -> Reason:

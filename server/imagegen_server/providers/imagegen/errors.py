@@ -65,7 +65,7 @@ def attempt_of(told: imagegen.Attempt, here: str) -> Attempt:
         model=f"{here}/{told.model}",
         outcome=AttemptOutcome.__members__.get(told.outcome.upper(), AttemptOutcome.AMBIGUOUS),
         billed=_BILLED[told.billed],
-        reason=None if told.reason is None else _reason(told.reason),
+        reason=None if told.reason is None else reason_of(told.reason),
         http_status=told.http_status,
         provider_request_id=told.provider_request_id,
         start_time=told.start_time or datetime.now(UTC),
@@ -91,7 +91,7 @@ def _error(
     by_provider = bool(metadata.get("provider"))
     status = metadata.get("http_status", "")
     return ImageError(
-        _reason(reason) if by_provider else _OF_A_CALLER.get(reason) or _reason(reason),
+        reason_of(reason) if by_provider else _OF_A_CALLER.get(reason) or reason_of(reason),
         message if by_provider else f"{here}: {message}",
         billed=_BILLED[billed],
         stage=metadata.get("stage", ""),
@@ -105,7 +105,7 @@ def _error(
     )
 
 
-def _reason(name: str) -> Reason:
+def reason_of(name: str) -> Reason:
     """Find a reason; one that is newer than we are is PROVIDER_ERROR, as error_reason.proto asks for."""
     return Reason.__members__.get(name, Reason.PROVIDER_ERROR)
 

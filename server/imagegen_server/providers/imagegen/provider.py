@@ -13,11 +13,11 @@ from imagegen_server.domain.events import Failed, ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
-from imagegen_server.providers.base import Call, SelfConnected, Unsent
+from imagegen_server.providers.base import Call, Listing, SelfConnected, Unsent
 
 from .answer import complete_of, failed_of, preview_of, progress_of, report_of, report_of_failure
 from .connections import Connections
-from .errors import error_of
+from .errors import error_of, reason_of
 from .models import model_of, models_of, unknown_model
 from .request import Inputs, check, settings_of, unsent
 from .settings import ImagegenSettings
@@ -51,10 +51,12 @@ class Imagegen(SelfConnected):
         """See Provider."""
         return ()
 
-    async def fetch_models(self, key: Secret | None) -> Sequence[Model]:
+    async def fetch_models(self, key: Secret | None) -> Listing:
         """See SelfConnected."""
+        listed = self._connections.with_token(key).models()
         try:
-            return [model async for told in self._connections.with_token(key).models() for model in models_of(told)]
+            models = [model async for told in listed for model in models_of(told)]
+            return Listing(models, {one.provider: reason_of(one.reason) for one in listed.unreachable})
         except imagegen.ImageGenError as error:
             raise error_of(error, self._name) from None
 
