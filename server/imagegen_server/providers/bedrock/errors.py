@@ -13,8 +13,7 @@ from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.http.error_context import ErrorContext, read_object
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
-
-from .models import PARAM_OPTIONS
+from imagegen_server.providers.stability.family import PARAM_OPTIONS
 
 _REASONS = {
     "AccessDenied": Reason.AUTHENTICATION_FAILED,

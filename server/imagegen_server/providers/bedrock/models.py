@@ -6,90 +6,62 @@ Services" and "Model lifecycle" of Amazon Bedrock's user guide.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
-from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
-
-PARAM_OPTIONS: Mapping[str, str] = {
-    "aspect_ratio": "aspect_ratio",
-    "negative_prompt": "negative_prompt",
-    "output_format": "format",
-    "seed": "seed",
-}
-"""The vendor's fields that say what an option says, by that option."""
-
-DIRECTIONS = ("left", "right", "up", "down")
-"""Fields of which one must be more than 0: by how many pixels a picture grows there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is taken of an input image, in pixels. None = nothing is said of it."""
-
-    least_side: int | None = 64
-    most_side: int | None = None
-    most_pixels: int | None = 9_437_184
-    most_ratio: float | None = 2.5
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A model: what it can do, and the fields of its body besides those of options.
-
-    `images` names the fields of its input images, `needed` those without which the vendor refuses an edit. `prompt`:
-    there is such a field. `mode`: an edit has to say that it is one.
-    """
-
-    able: Capabilities
-    images: tuple[str, ...] = ("image",)
-    needed: tuple[str, ...] = ()
-    prompt: bool = True
-    mode: bool = False
-    limits: Limits = Limits()
-
-
-_RATIOS = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
-_FORMATS = ("png", "jpeg", "webp")
-_UNKNOWN = Capabilities(
-    streaming=False,
-    max_images=1,
-    max_input_images=1,
-    previews=PreviewSupport.NONE,
-    options=frozenset(PARAM_OPTIONS.values()),
+from imagegen_server.domain.capabilities import Model
+from imagegen_server.providers.stability.family import (
+    ANY_SIZE,
+    DIRECTIONS,
+    DRAWS,
+    EDITS,
+    FAST,
+    FORMAT_ONLY,
+    FORMATS,
+    MEGAPIXEL,
+    STYLES,
+    UNKNOWN,
+    UP_TO_A_MEGAPIXEL,
+    WITHOUT_WORDS,
+    Limits,
+    Shape,
 )
-_DRAWS = replace(_UNKNOWN, generate=True, edit=True, mask=False, aspect_ratios=_RATIOS, formats=_FORMATS)
-_EDITS = replace(_DRAWS, generate=False, options=frozenset({"seed", "negative_prompt", "format"}), aspect_ratios=())
-_WITHOUT_WORDS = replace(_EDITS, options=frozenset({"seed", "format"}), edits_without_words=True)
-_FORMAT_ONLY = replace(_WITHOUT_WORDS, options=frozenset({"format"}))
-_ANY_SIZE = Limits(None, None, None, None)
-_ANY_RATIO = Limits(most_ratio=None)
-_STRANGER = Shape(_UNKNOWN, limits=_ANY_SIZE)
+
+_TWO_FORMATS = FORMATS[:2]
 
 _DRAWING: Mapping[str, Shape] = {
-    "sd3-5-large": Shape(_DRAWS, needed=("strength",), mode=True, limits=Limits(most_pixels=None, most_ratio=None)),
-    "stable-image-core": Shape(replace(_DRAWS, edit=False, max_input_images=None, formats=_FORMATS[:2])),
-    "stable-image-ultra": Shape(replace(_DRAWS, formats=_FORMATS[:2]), limits=_ANY_SIZE),
+    "sd3-5-large": Shape(
+        DRAWS,
+        needed=("strength",),
+        mode=True,
+        limits=(Limits(most_pixels=None, most_ratio=None),),
+        usual=MEGAPIXEL,
+    ),
+    "stable-image-core": Shape(
+        replace(DRAWS, edit=False, max_input_images=None, formats=_TWO_FORMATS), usual=MEGAPIXEL
+    ),
+    "stable-image-ultra": Shape(replace(DRAWS, formats=_TWO_FORMATS), limits=(ANY_SIZE,), usual=MEGAPIXEL),
 }
 _SERVICES: Mapping[str, Shape] = {
-    "stable-image-inpaint": Shape(replace(_EDITS, mask=True)),
-    "stable-outpaint": Shape(_WITHOUT_WORDS, needed=DIRECTIONS),
-    "stable-image-erase-object": Shape(replace(_WITHOUT_WORDS, mask=True), prompt=False),
-    "stable-image-search-replace": Shape(_EDITS, needed=("search_prompt",)),
-    "stable-image-search-recolor": Shape(_EDITS, needed=("select_prompt",)),
-    "stable-image-remove-background": Shape(_FORMAT_ONLY, prompt=False),
-    "stable-image-control-sketch": Shape(_EDITS),
-    "stable-image-control-structure": Shape(_EDITS),
-    "stable-image-style-guide": Shape(
-        replace(_EDITS, options=frozenset(PARAM_OPTIONS.values()), aspect_ratios=_RATIOS)
-    ),
+    "stable-image-inpaint": Shape(replace(EDITS, mask=True)),
+    "stable-outpaint": Shape(WITHOUT_WORDS, needed=DIRECTIONS),
+    "stable-image-erase-object": Shape(replace(WITHOUT_WORDS, mask=True), prompt=""),
+    "stable-image-search-replace": Shape(EDITS, needed=("search_prompt",)),
+    "stable-image-search-recolor": Shape(EDITS, needed=("select_prompt",)),
+    "stable-image-remove-background": Shape(FORMAT_ONLY, prompt=""),
+    "stable-image-control-sketch": Shape(EDITS),
+    "stable-image-control-structure": Shape(EDITS),
+    "stable-image-style-guide": Shape(STYLES, edit_ratio=True),
     "stable-style-transfer": Shape(
-        replace(_EDITS, max_input_images=2, edits_without_words=True), images=("init_image", "style_image")
+        replace(EDITS, max_input_images=2, edits_without_words=True),
+        images=("init_image", "style_image"),
+        least_images=2,
     ),
-    "stable-fast-upscale": Shape(_FORMAT_ONLY, prompt=False, limits=Limits(32, 1536, 1_048_576, None)),
-    "stable-conservative-upscale": Shape(_EDITS),
-    "stable-creative-upscale": Shape(_EDITS, limits=replace(_ANY_RATIO, most_pixels=1_048_576)),
+    "stable-fast-upscale": Shape(FORMAT_ONLY, prompt="", limits=(FAST,)),
+    "stable-conservative-upscale": Shape(EDITS),
+    "stable-creative-upscale": Shape(EDITS, limits=(UP_TO_A_MEGAPIXEL,)),
 }
+_STRANGER = Shape(UNKNOWN, edit_ratio=True, limits=(ANY_SIZE,))
 
 _VERSIONS = {"stable-image-core": "v1:1", "stable-image-ultra": "v1:1"}
 _ENDED: Mapping[str, date] = {

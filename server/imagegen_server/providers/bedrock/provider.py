@@ -13,11 +13,12 @@ from imagegen_server.http.client import Answer, HttpClient, Unsigned
 from imagegen_server.http.error_context import ErrorContext, read_failure
 from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, Provider
+from imagegen_server.providers.stability.family import PARAM_OPTIONS
 
 from .answer import read_answer
 from .errors import error_of_answer
 from .listing import control_plane, image_models
-from .models import PARAM_OPTIONS, find_model, known_models
+from .models import find_model, known_models
 from .request import body_of, fitted, path_of
 from .settings import EXTRA, BedrockSettings, signer_installed
 from .signing import Signer

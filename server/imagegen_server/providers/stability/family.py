@@ -6,13 +6,14 @@ Sources: the vendor's OpenAPI document, and the pages on the same models in Amaz
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imagegen_server.domain.capabilities import Capabilities
+from imagegen_server.domain.capabilities import Capabilities, PreviewSupport
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, PixelSize, Task
 from imagegen_server.http.form import EXTENSIONS
+from imagegen_server.images.masks import read_mask, to_white_png
 
 PARAM_OPTIONS: Mapping[str, str] = {
     "aspect_ratio": "aspect_ratio",
@@ -28,6 +29,22 @@ DIRECTIONS = ("left", "right", "up", "down")
 RATIOS = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
 FORMATS = ("png", "jpeg", "webp")
 
+UNKNOWN = Capabilities(
+    streaming=False,
+    max_images=1,
+    max_input_images=1,
+    previews=PreviewSupport.NONE,
+    options=frozenset(PARAM_OPTIONS.values()),
+)
+"""Of a model that is not known; what others can do begins with it."""
+
+DRAWS = replace(UNKNOWN, generate=True, edit=True, mask=False, aspect_ratios=RATIOS, formats=FORMATS)
+EDITS = replace(DRAWS, generate=False, options=frozenset({"seed", "negative_prompt", "format"}), aspect_ratios=())
+STYLES = replace(EDITS, options=UNKNOWN.options, aspect_ratios=RATIOS)
+WITHOUT_WORDS = replace(EDITS, options=frozenset({"seed", "format"}), edits_without_words=True)
+FORMAT_ONLY = replace(WITHOUT_WORDS, options=frozenset({"format"}))
+
+MEGAPIXEL = PixelSize(1024, 1024)
 _MOST_SEED = 4_294_967_294
 _MOST_CHARACTERS = 10_000
 """Of a prompt, and of a negative one."""
@@ -66,6 +83,13 @@ class Limits:
         elif self.most_ratio is not None and long > short * self.most_ratio:
             what = f"ratios from 1:{self.most_ratio} to {self.most_ratio}:1"
         return f"is {width}x{height} pixels; this model takes {what}" if what else ""
+
+
+ANY_SIZE = Limits(None, None, None, None)
+ANY_RATIO = Limits(most_ratio=None)
+UP_TO_A_MEGAPIXEL = Limits(most_pixels=1_048_576, most_ratio=None)
+FAST = Limits(32, 1536, 1_048_576, None)
+"""Of the fast upscaler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +153,16 @@ def fields_of(task: Task, shape: Shape) -> JsonObject:
         "mode": "image-to-image" if shape.mode and task.images else None,
     }
     return {name: value for name, value in wishes.items() if value is not None} | dict(task.params)
+
+
+def input_bytes(task: Task) -> int:
+    """Bytes of all images, the mask included."""
+    return sum(len(image.data) for image in [*task.images, *([task.mask] if task.mask else [])])
+
+
+def white_mask(data: bytes) -> bytes:
+    """Make a mask what these models read: white = edit. Decodes it."""
+    return to_white_png(read_mask(data))
 
 
 def _ignored(field: str, why: str) -> Warning:

@@ -9,62 +9,62 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
-from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
+from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.task import PixelSize
 
-from .family import DIRECTIONS, FORMATS, PARAM_OPTIONS, RATIOS, Limits, Shape
-
-_UNKNOWN = Capabilities(
-    streaming=False,
-    max_images=1,
-    max_input_images=1,
-    previews=PreviewSupport.NONE,
-    options=frozenset(PARAM_OPTIONS.values()),
+from .family import (
+    ANY_RATIO,
+    ANY_SIZE,
+    DIRECTIONS,
+    DRAWS,
+    EDITS,
+    FAST,
+    FORMAT_ONLY,
+    MEGAPIXEL,
+    STYLES,
+    UNKNOWN,
+    UP_TO_A_MEGAPIXEL,
+    WITHOUT_WORDS,
+    Limits,
+    Shape,
 )
-_DRAWS = replace(_UNKNOWN, generate=True, edit=True, mask=False, aspect_ratios=RATIOS, formats=FORMATS)
-_EDITS = replace(_DRAWS, generate=False, options=frozenset({"seed", "negative_prompt", "format"}), aspect_ratios=())
-_WITHOUT_WORDS = replace(_EDITS, options=frozenset({"seed", "format"}), edits_without_words=True)
-_FORMAT_ONLY = replace(_WITHOUT_WORDS, options=frozenset({"format"}))
 
-_MEGAPIXEL = PixelSize(1024, 1024)
 _CORE_SIZE = PixelSize(1536, 1536)
 """As users report it for 1:1; the document says 1.5 megapixels."""
 
 _UPSCALED = PixelSize(3152, 3152)
 """The largest that users report."""
 
-_ANY = Limits(None, None, None, None)
-_ANY_RATIO = Limits(most_ratio=None)
 _AS_DRAWN = Limits(most_pixels=None, most_ratio=None)
-_STRANGER = Shape(_UNKNOWN, edit_ratio=True, limits=(_ANY,))
-_SD = Shape(_DRAWS, needed=("strength",), mode=True, limits=(_AS_DRAWN,), usual=_MEGAPIXEL)
+_STRANGER = Shape(UNKNOWN, edit_ratio=True, limits=(ANY_SIZE,))
+_SD = Shape(DRAWS, needed=("strength",), mode=True, limits=(_AS_DRAWN,), usual=MEGAPIXEL)
 
 _SERVICES: Mapping[str, tuple[str, Shape]] = {
     "ultra": (
         "Stable Image Ultra",
         Shape(
-            _DRAWS,
+            DRAWS,
             needed=("strength",),
             edit_ratio=True,
             limits=(replace(_AS_DRAWN, most_side=16_384),),
-            usual=_MEGAPIXEL,
+            usual=MEGAPIXEL,
         ),
     ),
-    "core": ("Stable Image Core", Shape(replace(_DRAWS, edit=False, max_input_images=None), usual=_CORE_SIZE)),
+    "core": ("Stable Image Core", Shape(replace(DRAWS, edit=False, max_input_images=None), usual=_CORE_SIZE)),
     "sd3.5-large": ("Stable Diffusion 3.5 Large", _SD),
     "sd3.5-large-turbo": ("Stable Diffusion 3.5 Large Turbo", _SD),
     "sd3.5-medium": ("Stable Diffusion 3.5 Medium", _SD),
     "sd3.5-flash": ("Stable Diffusion 3.5 Flash", _SD),
-    "edit/inpaint": ("Inpaint", Shape(replace(_EDITS, mask=True), limits=(_ANY_RATIO,))),
-    "edit/outpaint": ("Outpaint", Shape(_WITHOUT_WORDS, needed=DIRECTIONS)),
-    "edit/erase": ("Erase", Shape(replace(_WITHOUT_WORDS, mask=True), prompt="", limits=(_ANY_RATIO,))),
-    "edit/search-and-replace": ("Search and Replace", Shape(_EDITS, needed=("search_prompt",))),
-    "edit/search-and-recolor": ("Search and Recolor", Shape(_EDITS, needed=("select_prompt",))),
+    "edit/inpaint": ("Inpaint", Shape(replace(EDITS, mask=True), limits=(ANY_RATIO,))),
+    "edit/outpaint": ("Outpaint", Shape(WITHOUT_WORDS, needed=DIRECTIONS)),
+    "edit/erase": ("Erase", Shape(replace(WITHOUT_WORDS, mask=True), prompt="", limits=(ANY_RATIO,))),
+    "edit/search-and-replace": ("Search and Replace", Shape(EDITS, needed=("search_prompt",))),
+    "edit/search-and-recolor": ("Search and Recolor", Shape(EDITS, needed=("select_prompt",))),
     "edit/remove-background": (
         "Remove Background",
         Shape(
-            replace(_FORMAT_ONLY, formats=("png", "webp")),
+            replace(FORMAT_ONLY, formats=("png", "webp")),
             prompt="",
             limits=(Limits(most_pixels=4_194_304, most_ratio=None),),
         ),
@@ -72,38 +72,38 @@ _SERVICES: Mapping[str, tuple[str, Shape]] = {
     "edit/replace-background-and-relight": (
         "Replace Background and Relight",
         Shape(
-            replace(_EDITS, max_input_images=3, edits_without_words=True),
+            replace(EDITS, max_input_images=3, edits_without_words=True),
             images=("subject_image", "background_reference", "light_reference"),
             prompt="background_prompt",
             words_or_images=2,
-            limits=(Limits(), _ANY_RATIO),
+            limits=(Limits(), ANY_RATIO),
         ),
     ),
-    "control/sketch": ("Sketch", Shape(_EDITS)),
-    "control/structure": ("Structure", Shape(_EDITS)),
+    "control/sketch": ("Sketch", Shape(EDITS)),
+    "control/structure": ("Structure", Shape(EDITS)),
     "control/style": (
         "Style Guide",
         Shape(
-            replace(_EDITS, options=frozenset(PARAM_OPTIONS.values()), aspect_ratios=RATIOS),
+            STYLES,
             edit_ratio=True,
-            usual=_MEGAPIXEL,
+            usual=MEGAPIXEL,
         ),
     ),
     "control/style-transfer": (
         "Style Transfer",
         Shape(
-            replace(_EDITS, max_input_images=2, edits_without_words=True),
+            replace(EDITS, max_input_images=2, edits_without_words=True),
             images=("init_image", "style_image"),
             least_images=2,
-            limits=(Limits(most_side=16_383), replace(_ANY_RATIO, most_side=16_383)),
-            usual=_MEGAPIXEL,
+            limits=(Limits(most_side=16_383), replace(ANY_RATIO, most_side=16_383)),
+            usual=MEGAPIXEL,
         ),
     ),
-    "upscale/fast": ("Fast Upscaler", Shape(_FORMAT_ONLY, prompt="", limits=(Limits(32, 1536, 1_048_576, None),))),
-    "upscale/conservative": ("Conservative Upscaler", Shape(_EDITS, usual=_UPSCALED)),
+    "upscale/fast": ("Fast Upscaler", Shape(FORMAT_ONLY, prompt="", limits=(FAST,))),
+    "upscale/conservative": ("Conservative Upscaler", Shape(EDITS, usual=_UPSCALED)),
     "upscale/creative": (
         "Creative Upscaler",
-        Shape(_EDITS, limits=(replace(_ANY_RATIO, most_pixels=1_048_576),), usual=_UPSCALED),
+        Shape(EDITS, limits=(UP_TO_A_MEGAPIXEL,), usual=_UPSCALED),
     ),
 }
 """By id, with the name that the vendor's reference has for it."""

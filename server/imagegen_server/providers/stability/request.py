@@ -8,7 +8,6 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import FormFile
 from imagegen_server.http.form import files_named, form_of
-from imagegen_server.images.masks import read_mask, to_white_png
 
 from . import family
 from .models import model_field, path_of, shape_of
@@ -23,9 +22,8 @@ def fitted(provider: str, task: Task) -> tuple[Task, Sequence[Warning]]:
     :raises ImageError: MODEL_NOT_FOUND, or INVALID_REQUEST with all violations
     """
     path_of(task.model)
-    inputs = [*task.images, *([task.mask] if task.mask else [])]
     too_large = []
-    if sum(len(image.data) for image in inputs) > _MOST_BYTES:
+    if family.input_bytes(task) > _MOST_BYTES:
         what = f"are together more than {_MOST_BYTES:,} bytes, the mask included"
         too_large.append(Violation("input.images", what))
     return family.fitted(provider, "Stability AI", task, shape_of(task.model), too_large)
@@ -40,10 +38,7 @@ async def form_parts(task: Task) -> tuple[list[tuple[str, str]], list[FormFile]]
         file for field, image in zip(shape.images, task.images, strict=False) for file in files_named(field, [image])
     ]
     if task.mask is not None:
-        files.append(FormFile("mask", "mask.png", "image/png", await asyncio.to_thread(_white_mask, task.mask.data)))
+        files.append(
+            FormFile("mask", "mask.png", "image/png", await asyncio.to_thread(family.white_mask, task.mask.data))
+        )
     return fields, files
-
-
-def _white_mask(data: bytes) -> bytes:
-    """Make a mask what this vendor reads: white = edit."""
-    return to_white_png(read_mask(data))
