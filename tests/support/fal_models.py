@@ -8,11 +8,10 @@ PAGE = 2
 """Models on a page of the list."""
 
 LISTED = (
-    "fal-ai/flux/dev",
-    "fal-ai/flux-2/edit",
     "fal-ai/of-tomorrow",
     "fal-ai/of-tomorrow/stream",
-    "fal-ai/ideogram/v3/edit",
+    "someone/painter",
+    "fal-ai/flux-2/edit",
     "someone/cutter",
 )
 """What the list names; the other models are there all the same."""
@@ -49,6 +48,7 @@ _FLUX: dict[str, Any] = {
     "guidance_scale": {"type": "number", "minimum": 1, "maximum": 20},
     "enable_safety_checker": {"type": "boolean"},
 }
+_SOME = {name: _FLUX[name] for name in ("prompt", "num_images", "seed", "sync_mode")}
 _FLUX_2 = _FLUX | {"output_format": _strings("jpeg", "png", "webp")}
 _BANANA: dict[str, Any] = {
     "prompt": {"type": "string"},
@@ -87,7 +87,7 @@ def _edits(properties: dict[str, Any], *required: str, terse: bool = False) -> F
 
 
 MODELS = {
-    "fal-ai/flux/dev": FalModel(_FLUX | {"image_size": _size()}, streams=True, name="FLUX.1 [dev]"),
+    "fal-ai/flux/dev": FalModel(_FLUX | {"image_size": _size()}, streams=True),
     "fal-ai/flux-pro/v1/fill": _edits(_FLUX | {"image_url": _URL, "mask_url": _URL}, "image_url", "mask_url"),
     "fal-ai/flux-2/edit": _edits(
         _FLUX_2 | {"image_urls": _URLS | {"maxItems": 4}, "image_size": _size()}, "image_urls"
@@ -100,22 +100,16 @@ MODELS = {
         "image_urls",
         terse=True,
     ),
-    "fal-ai/bytedance/seedream/v4.5/text-to-image": FalModel(
-        {name: form for name, form in _FLUX.items() if name in ("prompt", "num_images", "seed", "sync_mode")}
-        | {"image_size": _size("auto_2K", "auto_4K")}
-    ),
+    "fal-ai/bytedance/seedream/v4.5/text-to-image": FalModel(_SOME | {"image_size": _size("auto_2K", "auto_4K")}),
     "fal-ai/ideogram/v3/edit": _edits(
-        {name: form for name, form in _FLUX.items() if name in ("prompt", "num_images", "seed", "sync_mode")}
-        | {"image_url": _URL, "mask_url": _URL, "image_urls": _URLS},
+        _SOME | {"image_url": _URL, "mask_url": _URL, "image_urls": _URLS},
         "image_url",
         "mask_url",
     ),
     "fal-ai/qwen-image": FalModel(_FLUX | {"image_size": _size(), "negative_prompt": {"type": "string"}}),
-    "fal-ai/of-tomorrow": FalModel(
-        _FLUX | {"image_size": _size(), "negative_prompt": {"type": "string"}}, streams=True
-    ),
-    "fal-ai/of-tomorrow/stream": FalModel(_FLUX | {"image_size": _size()}),
-    "someone/painter": FalModel(_FLUX | {"image_size": _size()}),
+    "fal-ai/of-tomorrow": FalModel(_SOME | {"image_size": _size(), "negative_prompt": _URL}, streams=True),
+    "fal-ai/of-tomorrow/stream": FalModel({"prompt": {"type": "string"}}),
+    "someone/painter": FalModel({"prompt": {"type": "string"}}, name="The painter"),
     "someone/cutter": FalModel(
         {"image_url": _URL, "sync_mode": {"type": "boolean"}}, ("image_url",), "image-to-image", terse=True
     ),
@@ -148,18 +142,18 @@ def document_of(model_id: str) -> dict[str, Any]:
     """Write a model's OpenAPI document."""
     model, path = MODELS[model_id], f"/{'/'.join(model_id.split('/'))}"
     reference = {"schema": {"$ref": "#/components/schemas/ModelInput"}}
+    sizes = {"ImageSize": IMAGE_SIZE} if "image_size" in model.properties else {}
     return {
         "openapi": "3.0.4",
         "info": {"title": f"Queue OpenAPI for {model_id}", "version": "1.0.0"},
         "components": {
             "schemas": {
-                "ImageSize": IMAGE_SIZE,
+                **sizes,
                 "ModelInput": {
                     "title": "ModelInput",
                     "type": "object",
                     "properties": model.properties,
                     "required": list(model.required),
-                    "x-fal-order-properties": list(model.properties),
                 },
             }
         },
