@@ -508,3 +508,13 @@ async def test_words_of_the_caller_do_not_decide_what_is_wrong() -> None:
         broken = await made.workshop.broken(replace(drawing(MODEL), prompt=prompt))
 
     assert broken.error.reason is Reason.INVALID_REQUEST
+
+
+async def test_words_of_the_caller_name_no_field() -> None:
+    """A prompt that begins like an error about the key."""
+    prompt = "authorization: a poster about the right to enter"
+    async with stability_workshop() as made:
+        made.fake.answer_next(json_answer(400, {"name": "odd", "errors": [f"{prompt} is not English"]}))
+        broken = await made.workshop.broken(replace(drawing(MODEL), prompt=prompt))
+
+    assert (broken.error.reason, told(broken.error)) == (Reason.INVALID_REQUEST, [])

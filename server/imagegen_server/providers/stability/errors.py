@@ -98,9 +98,9 @@ def error_of_finish(context: ErrorContext, finish: str) -> ImageError | None:
     The vendor calls a picture that it has blurred a successful generation, and charges for those; whether for this one,
     too, it does not say.
     """
-    if finish in ("", _SUCCESS):
+    if finish.upper() in ("", _SUCCESS):
         return None
-    if finish == _FILTERED:
+    if finish.upper() == _FILTERED:
         message = "moderation blurred the picture after it was drawn"
         return context.told(Reason.CONTENT_FILTERED, message, code=finish, billed=Billed.UNKNOWN, stage="output")
     message = f"the picture was not finished as it should be ({context.name(finish)})"
@@ -112,8 +112,9 @@ def _error_of(
 ) -> ImageError:
     name, texts = _name(payload), _texts(payload)
     # Cleaned first: the caller's words must not decide what is wrong.
+    told = [context.clean(text) for text in texts]
     message = context.clean("; ".join(texts) or name)
-    fields = [found[1] if (found := _FIELD.match(text)) else _FIELD_OF_NAME.get(name, "") for text in texts]
+    fields = [found[1] if (found := _FIELD.match(text)) else _FIELD_OF_NAME.get(name, "") for text in told]
     reason = _reason(name, message, fields, Reason.PROVIDER_ERROR if in_success else reason_of(context.status))
     if about_generation and reason in (Reason.MODEL_NOT_FOUND, Reason.INVALID_REQUEST):
         reason = Reason.PROVIDER_ERROR
@@ -129,7 +130,7 @@ def _error_of(
         billed=billed,
         stage="input" if reason is Reason.CONTENT_FILTERED else "",
         wait=_wait(context, texts, reason),
-        violations=_violations(context, fields, texts),
+        violations=_violations(context, fields, told),
     )
     error.provider_request_id = error.provider_request_id or _id(context, payload, name)
     return error
@@ -152,9 +153,9 @@ def _wait(context: ErrorContext, texts: list[str], reason: Reason) -> float | No
     return _TIMED_OUT_SECONDS if wait is None and reason is Reason.RATE_LIMITED else wait
 
 
-def _violations(context: ErrorContext, fields: list[str], texts: list[str]) -> Iterator[Violation]:
+def _violations(context: ErrorContext, fields: list[str], told: list[str]) -> Iterator[Violation]:
     """Name each field as the caller knows it."""
-    for field, message in zip(fields, map(context.clean, texts), strict=True):
+    for field, message in zip(fields, told, strict=True):
         if field in PARAM_OPTIONS:
             yield Violation(f"options.{PARAM_OPTIONS[field]}", message)
         elif field and field not in _NOT_FIELDS:
