@@ -1,9 +1,10 @@
 """Our replicate provider in front of a fake of the vendor, without a server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.secret import Secret
 from imagegen_server.generation.keys import ProviderKey
 from imagegen_server.generation.retry import RetrySettings
@@ -28,6 +29,12 @@ class ReplicateWorkshop:
     workshop: Workshop
     fake: FakeReplicate
     entry: ProviderEntry
+    key: Secret
+
+    async def list_models(self) -> Sequence[Model]:
+        """Read the vendor's list."""
+        assert self.entry.http is not None
+        return await self.entry.provider.list_models(self.entry.http, self.key)
 
 
 def replicate_provider(settings: ReplicateSettings | None = None, pace: Pace = PACE) -> Replicate:
@@ -50,6 +57,6 @@ async def replicate_workshop(
         entry = replicate_entry(fake.base_url, settings, pace)
         once = UpstreamSettings((ProviderKey(Secret(key)),), retry=RetrySettings("none"))
         try:
-            yield ReplicateWorkshop(workshop_of(entry, upstreams={entry.name: once}), fake, entry)
+            yield ReplicateWorkshop(workshop_of(entry, upstreams={entry.name: once}), fake, entry, Secret(key))
         finally:
             await Registry([entry]).close()

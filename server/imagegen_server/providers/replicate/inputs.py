@@ -138,8 +138,8 @@ class Inputs:
 
     def capabilities(self) -> Capabilities:
         """Say it as our API does."""
-        one = len(self.image_fields) == 1 and self.image_fields[0] not in self.lists
-        listed = self.most.get(self.image_fields[0]) if self.image_fields else None
+        listed = len(self.image_fields) == 1 and self.image_fields[0] in self.lists
+        most_inputs = self.most.get(self.image_fields[0]) if listed else len(self.image_fields) or None
         previews = PreviewSupport.IMAGES if self.iterates else PreviewSupport.PROGRESS
         needed = bool(set(self.image_fields) & self.required) or self.mask_field in self.required
         return Capabilities(
@@ -147,7 +147,7 @@ class Inputs:
             streaming=None if self.guessed else self.iterates,
             edit=None if self.guessed else bool(self.image_fields),
             max_images=None if self.guessed else self.most.get(self.count_field, 1),
-            max_input_images=None if self.guessed else 1 if one else listed or len(self.image_fields) or None,
+            max_input_images=None if self.guessed else most_inputs,
             mask=None if self.guessed else bool(self.mask_field),
             previews=PreviewSupport.UNKNOWN if self.guessed else previews,
             edits_without_words="prompt" not in self.required,

@@ -131,9 +131,11 @@ _KNOWN: Mapping[str, Inputs] = {
 }
 """Some of the vendor's models, for as long as its own documents have not been read."""
 
-_GUESSED = Inputs(
-    _takes("aspect_ratio width height num_outputs seed negative_prompt output_format output_quality image mask").fields,
-    frozenset(),
+_GUESSED = replace(
+    _takes(
+        "width height num_outputs seed negative_prompt aspect_ratio output_quality image mask", output_format=_FORMATS
+    ),
+    required=frozenset(),
     public=False,
     guessed=True,
 )
