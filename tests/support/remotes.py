@@ -29,6 +29,12 @@ def remote_type(name: str, remote: Remote[Any] | None) -> ProviderType[Any]:
     )
 
 
+def _account_of(settings: Account) -> str:
+    if not settings.account:
+        raise ValueError("account: is required")
+    return settings.account
+
+
 REMOTES = {
     kind.name: kind
     for kind in (
@@ -36,6 +42,8 @@ REMOTES = {
         remote_type("house", Remote(key_required=False)),
         remote_type("vault", Remote("https://vault.example")),
         remote_type("local", None),
+        remote_type("peer", Remote(http=False, key_required=False, base_url_of=_account_of)),
     )
 }
-"""far: as most vendors; house: no key and no usual address; vault: no usual variable for its key; local: no HTTP."""
+"""far: as most vendors; house: no key and no usual address; vault: no usual variable for its key; local: no HTTP;
+peer: reached by itself, at its account."""

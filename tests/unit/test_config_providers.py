@@ -385,3 +385,14 @@ def test_a_vendors_key_goes_to_no_other_host_because_a_line_was_left_out(tmp_pat
 def test_an_alias_may_mean_a_provider_whose_key_is_in_the_environment(tmp_path: Path) -> None:
     """It is configured like any other."""
     assert read(tmp_path, "[aliases]\ndraft = 'far/best'").aliases == {"draft": ("far/best",)}
+
+
+def test_a_provider_that_connects_by_itself_has_a_key_and_no_http(tmp_path: Path, key: None) -> None:
+    """Its table has its own keys and those of keys; the others of remote providers are no keys of it."""
+    text = '[providers.peer]\naccount = "a"\napi_key = {env = "FAR_API_KEY"}'
+    (peer,) = (one for one in read(tmp_path, text).providers if one.name == "peer")
+    assert (peer.http, secrets(peer)) == (None, [Secret(KEY)])
+
+    assert refused(tmp_path, "[providers.peer]") == ["providers.peer.account: is required"]
+    (line,) = refused(tmp_path, '[providers.peer]\naccount = "a"\nproxy = "http://p:1"')
+    assert line.startswith("providers.peer.proxy: is no such key")

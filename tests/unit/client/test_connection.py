@@ -118,6 +118,17 @@ async def test_token_goes_with_every_call(server: FakeServer) -> None:
     assert [call.metadata.get("authorization") for call in server.calls] == [f"Bearer {TOKEN}"] * 4
 
 
+async def test_metadata_of_the_callers_own_is_asked_for_before_every_call(server: FakeServer) -> None:
+    """It goes beside the token."""
+    asked = iter(["one", "two"])
+    async with AsyncClient(server.address, token=TOKEN, metadata=lambda: {"x-trace": next(asked)}) as client:
+        await client.generate(MODEL, "a cat")
+        await client.generate(MODEL, "a cat")
+
+    assert [call.metadata["x-trace"] for call in server.calls] == ["one", "two"]
+    assert all(call.metadata["authorization"] == f"Bearer {TOKEN}" for call in server.calls)
+
+
 async def test_no_token_no_header(server: FakeServer, client: AsyncClient) -> None:
     """Without a token nothing is said of one; the stubs work all the same."""
     await client.generate(MODEL, "a cat")
