@@ -52,6 +52,7 @@ _WORDS = tuple(
 _IMAGE_FIELDS = ("image", "image[]", "images", "image_url", "reference_images", "file", "files", "ref_images", "url")
 _FACTS = ("id", "model", "inference_time_s")
 _LONGEST_WORD = 100
+_MOST_NUMBER = 2**53
 _MOST_CREDITS = 10**12
 _MOST_DETAILS = 5
 
@@ -118,12 +119,17 @@ def _report(credits_per_usd: float, payload: Mapping[str, object], images: int) 
     """Tell the tokens as OpenAI does, and what the request cost where credits are told."""
     report = openai_report_of(payload, images)
     facts: dict[str, JsonValue] = dict(report.metadata)
-    for name in _FACTS:
-        value = payload.get(name)
-        if isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD):
-            facts[name] = value
+    facts |= {name: value for name in _FACTS if (value := _fact(payload.get(name))) is not None}
     usage = report.usage or Usage(images_generated=images)
     return Report(_with_cost(usage, payload.get("credits"), credits_per_usd), facts)
+
+
+def _fact(value: object) -> str | float | None:
+    """Keep what a result can hold: short words, and numbers that a double holds."""
+    if isinstance(value, str):
+        return value if 0 < len(value) <= _LONGEST_WORD else None
+    told = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST_NUMBER
+    return value if told and isinstance(value, int | float) else None
 
 
 def _with_cost(usage: Usage, told: object, credits_per_usd: float) -> Usage:

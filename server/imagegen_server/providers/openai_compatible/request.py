@@ -30,7 +30,7 @@ def fitted(task: Task, switches: Switches, name: str) -> tuple[Task, Sequence[Wa
 
     :raises ImageError: INVALID_REQUEST with all violations
     """
-    wrong = wrong_types(task.images, name) + _wrong_prompt(task, switches)
+    wrong = wrong_types(task.images, name) + _wrong_prompt(task, switches, name)
     if task.mask is not None and switches.mask_path and len(task.images) > 1:
         wrong.append(Violation("input.images", "with a mask one image, which it is of"))
     if wrong:
@@ -130,11 +130,11 @@ def _left_out(task: Task, switches: Switches) -> Mapping[str, tuple[WarningReaso
     return found
 
 
-def _wrong_prompt(task: Task, switches: Switches) -> list[Violation]:
+def _wrong_prompt(task: Task, switches: Switches, provider: str) -> list[Violation]:
     """Find what the server would not read as the words that they are."""
     words = {"input.prompt": task.prompt, "options.negative_prompt": task.options.negative_prompt or ""}
     if switches.in_prompt == "settings":
-        words |= {f"params.{name}": json.dumps([name, value]) for name, value in task.params.items()}
+        words |= {f"params.{provider}.{name}": json.dumps([name, value]) for name, value in task.params.items()}
         why = f"holds {TAG}, between which the server reads settings; say those in params"
         return [Violation(place, why) for place, text in words.items() if TAG in text]
     plain = task.mask is None or switches.way_of_edit(masked=True) == "json"
