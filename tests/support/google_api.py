@@ -23,11 +23,10 @@ RATIOS = frozenset(
 SIZES = frozenset(["512", "1K", "2K", "4K"])
 
 _PATH = re.compile(r"/v1beta/models/([^/:]+):(generateContent|streamGenerateContent)")
-_TOP = frozenset(["contents", "generationConfig", "safetySettings", "systemInstruction", "tools", "labels"])
+_TOP = frozenset(["contents", "generationConfig", "safetySettings", "systemInstruction", "tools"])
 _CONFIG = frozenset(
     ["responseModalities", "imageConfig", "seed", "thinkingConfig", "temperature", "topP", "topK", "candidateCount"]
 )
-_IMAGE_CONFIG = frozenset(["aspectRatio", "imageSize"])
 _SNAKE = re.compile(r"_([a-z])")
 
 
@@ -46,54 +45,63 @@ def error(code: int, status: str, message: str, *details: Mapping[str, Any]) -> 
 class FakeGoogle(FakeVendor):
     """One loopback server: where it is, what it was asked, what it shall say."""
 
-    def __init__(self) -> None:
+    top = _TOP
+    image_config = frozenset(["aspectRatio", "imageSize"])
+    """Fields of GenerateContentRequest and of ImageConfig that there are."""
+
+    def __init__(self, prefix: str = "/v1beta") -> None:
         """Know one key."""
-        super().__init__("/v1beta")
+        super().__init__(prefix)
         self._numbers = count(1)
 
-    def draw(self, call: RecordedRequest, *, checks_only: bool) -> Answer:
-        """See FakeVendor."""
-        self._check_key(call)
-        if call.method == "GET" and call.path == "/v1beta/models":
-            return json_answer(200, {} if checks_only else models_body())
+    def check_access(self, call: RecordedRequest) -> None:
+        """Look at who asks.
+
+        :raises RefusalError: nobody who may
+        """
+        check_key(call)
+
+    def listed(self, call: RecordedRequest) -> dict[str, Any] | None:
+        """List the models, if that is what is asked for."""
+        return models_body() if call.method == "GET" and call.path == "/v1beta/models" else None
+
+    def method(self, call: RecordedRequest) -> str:
+        """Tell which method of a model is called.
+
+        :raises RefusalError: none that there is
+        """
         found = _PATH.fullmatch(call.path)
         if found is None or call.method != "POST":
             raise RefusalError(404, error(404, "NOT_FOUND", "Requested entity was not found."))
         if found[1] not in MODELS:
             message = f"models/{found[1]} is not found for API version v1beta, or is not supported for generateContent."
             raise RefusalError(404, error(404, "NOT_FOUND", message))
+        return found[2]
+
+    def draw(self, call: RecordedRequest, *, checks_only: bool) -> Answer:
+        """See FakeVendor."""
+        self.check_access(call)
+        if (models := self.listed(call)) is not None:
+            return json_answer(200, {} if checks_only else models)
+        method = self.method(call)
         body = camel(call.json)
         self._check(body)
         if checks_only:
             return json_answer(200, {})
         number = next(self._numbers)
-        if found[2] == "generateContent":
+        if method == "generateContent":
             return json_answer(200, response(body, number))
         if call.query != "alt=sse":
             return json_answer(200, [response(body, number)])
         return event_answer(*(event(piece) for piece in stream(body, number)))
 
-    def _check_key(self, call: RecordedRequest) -> None:
-        given = call.headers.get("x-goog-api-key", "")
-        if not given:
-            message = "Method doesn't allow unregistered callers (callers without established identity)."
-            raise RefusalError(403, error(403, "PERMISSION_DENIED", message))
-        if given != KEY:
-            reason = {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com",
-            }
-            message = "API key not valid. Please pass a valid API key."
-            raise RefusalError(400, error(400, "INVALID_ARGUMENT", message, reason))
-
     def _check(self, body: dict[str, Any]) -> None:
         config = body.get("generationConfig", {})
         image = config.get("imageConfig", {})
         for field, given, known in (
-            ("", body, _TOP),
+            ("", body, self.top),
             ("generation_config", config, _CONFIG),
-            ("generation_config.image_config", image, _IMAGE_CONFIG),
+            ("generation_config.image_config", image, self.image_config),
         ):
             for name in sorted(given.keys() - known):
                 where = f" at '{field}'" if field else ""
@@ -102,15 +110,21 @@ class FakeGoogle(FakeVendor):
             raise refused("generation_config.image_config.aspect_ratio", "Invalid value for aspect ratio.")
         if image.get("imageSize", "1K") not in SIZES:
             raise refused("generation_config.image_config.image_size", "Invalid value for image size.")
-        self._check_contents(body.get("contents"))
+        self.check_contents(body.get("contents"))
 
-    def _check_contents(self, contents: Any) -> None:
+    def check_contents(self, contents: Any) -> None:
+        """Look at the conversation.
+
+        :raises RefusalError: it is none
+        """
         if not contents:
             raise refused("contents", "contents is not specified")
         if contents[-1].get("role", "user") != "user":
             raise refused("contents", "Please ensure that multiturn requests end with a user role.")
         for position, turn in enumerate(contents, start=1):
             for place, part in enumerate(turn["parts"], start=1):
+                if "fileData" in part and not part["fileData"].get("fileUri"):
+                    raise refused("contents", "Invalid or unsupported file uri.")
                 inline = part.get("inlineData")
                 if inline is None:
                     continue
@@ -120,6 +134,25 @@ class FakeGoogle(FakeVendor):
                     raise refused("contents", f"Image part is missing a thought_signature in {where}.")
 
 
+def check_key(call: RecordedRequest) -> None:
+    """Look at the key.
+
+    :raises RefusalError: there is none, or another
+    """
+    given = call.headers.get("x-goog-api-key", "")
+    if not given:
+        message = "Method doesn't allow unregistered callers (callers without established identity)."
+        raise RefusalError(403, error(403, "PERMISSION_DENIED", message))
+    if given != KEY:
+        reason = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com",
+        }
+        message = "API key not valid. Please pass a valid API key."
+        raise RefusalError(400, error(400, "INVALID_ARGUMENT", message, reason))
+
+
 def refused(field: str, message: str) -> RefusalError:
     """Refuse a request for one field."""
     violation = {"field": field, "description": message}
@@ -127,10 +160,10 @@ def refused(field: str, message: str) -> RefusalError:
     return RefusalError(400, error(400, "INVALID_ARGUMENT", message, details))
 
 
-def image_part(shade: int = 0, **more: Any) -> dict[str, Any]:
+def image_part(shade: int = 0, kind: str = "png", **more: Any) -> dict[str, Any]:
     """Write a part with a small picture."""
-    data = base64.b64encode(picture((16, 16), "png", shade)).decode()
-    return {"inlineData": {"mimeType": "image/png", "data": data}, **more}
+    data = base64.b64encode(picture((16, 16), kind, shade)).decode()
+    return {"inlineData": {"mimeType": f"image/{kind}", "data": data}, **more}
 
 
 def usage(*, thoughts: int = 0) -> dict[str, Any]:
@@ -147,7 +180,9 @@ def usage(*, thoughts: int = 0) -> dict[str, Any]:
 
 def response(body: dict[str, Any], number: int) -> dict[str, Any]:
     """Answer a request whole."""
-    drawn = image_part(number % 200, thoughtSignature=base64.b64encode(b"signature").decode())
+    output = body.get("generationConfig", {}).get("imageConfig", {}).get("imageOutputOptions", {})
+    kind = output.get("mimeType", "image/png").removeprefix("image/")
+    drawn = image_part(number % 200, kind, thoughtSignature=base64.b64encode(b"signature").decode())
     return _wrapped([drawn], number, finish="STOP", usage=usage(thoughts=100))
 
 

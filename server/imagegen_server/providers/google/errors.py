@@ -13,7 +13,7 @@ from imagegen_server.http.error_context import MAY_COME_AGAIN, ErrorContext
 from imagegen_server.http.retry_after import retry_after, wait_in_text
 from imagegen_server.http.status import reason_of, surely_refused
 
-from .request import PARAM_PATHS
+from .request import OUTPUT_PATHS, PARAM_PATHS
 
 _BY_DETAIL = {
     "API_KEY_INVALID": Reason.AUTHENTICATION_FAILED,
@@ -42,7 +42,11 @@ _NO_QUOTA = re.compile(r"limit: 0\b|prepayment credits are depleted", re.IGNOREC
 _BAD_KEY = re.compile(r"API key (?:not valid|expired|not found)", re.IGNORECASE)
 _TOO_LONG = re.compile(r"token count .* exceeds", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
-_OPTION_FIELDS = {path[-1].lower(): f"options.{option}" for option, path in PARAM_PATHS.items()}
+_OPTION_FIELDS = {
+    **{path[-1].lower(): f"options.{option}" for option, path in PARAM_PATHS.items()},
+    **{".".join(path[-2:]).lower(): f"options.{option}" for option, path in OUTPUT_PATHS.items()},
+}
+"""By the end of a field's path, in lower case and without underscores."""
 
 
 def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
@@ -129,8 +133,9 @@ def _violations(context: ErrorContext, details: list[Mapping[str, object]], mess
     for item in details:
         for violation in _list(item.get("fieldViolations")):
             if isinstance(violation, Mapping) and (field := context.name(_text(violation.get("field")))):
-                last = field.rpartition(".")[2].replace("_", "").lower()
-                path = _OPTION_FIELDS.get(last) or f"params.{context.provider}.{field}"
+                plain = "." + field.replace("_", "").lower()
+                ours = next((ours for end, ours in _OPTION_FIELDS.items() if plain.endswith(f".{end}")), "")
+                path = ours or f"params.{context.provider}.{field}"
                 found.append(Violation(path, context.clean(_text(violation.get("description"))) or message))
     return found
 

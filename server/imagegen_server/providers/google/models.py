@@ -3,7 +3,7 @@
 Sources: ai.google.dev/gemini-api/docs/image-generation (ratios and sizes by model), .../models, .../deprecations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
@@ -48,7 +48,7 @@ _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
 """By the beginning of the id; the first that matches counts."""
 
 _SUMMER = date(2026, 6, 25)
-_KNOWN: Mapping[str, date | None] = {
+KNOWN: Mapping[str, date | None] = {
     "gemini-nano-banana-2.1": None,
     "gemini-3.1-flash-image": None,
     "gemini-3.1-flash-lite-image": None,
@@ -60,21 +60,27 @@ _KNOWN: Mapping[str, date | None] = {
 """The models that were ever announced, with the day on which the vendor ends them; None = no end announced."""
 
 
-def find_model(model_id: str, display_name: str = "", *, listed: bool = False) -> Model:
+def find_model(
+    model_id: str, display_name: str = "", *, listed: bool = False, known: Mapping[str, date | None] = KNOWN
+) -> Model:
     """Tell what is known of any id. `listed`: the vendor itself has just named it."""
-    end = _KNOWN.get(model_id)
+    end = known.get(model_id)
     return Model(
         id=model_id,
         capabilities=next((able for prefix, able in _FAMILIES if model_id.startswith(prefix)), _UNKNOWN),
         display_name=display_name,
-        known=listed or model_id in _KNOWN,
+        known=listed or model_id in known,
         retire_time=datetime.combine(end, time(), UTC) if end else None,
     )
 
 
 def living_models(now: datetime) -> list[Model]:
     """List the known models that the vendor has not ended."""
-    models = [find_model(model_id) for model_id in _KNOWN]
+    return living(map(find_model, KNOWN), now)
+
+
+def living(models: Iterable[Model], now: datetime) -> list[Model]:
+    """Leave out the models that have ended."""
     return [model for model in models if model.retire_time is None or model.retire_time > now]
 
 
@@ -82,8 +88,12 @@ def draws(entry: Mapping[str, object]) -> bool:
     """Tell whether an entry of the vendor's list is an image model: the list does not say so, but the names do."""
     methods = entry.get("supportedGenerationMethods")
     able = not isinstance(methods, list) or "generateContent" in methods
-    name = str(entry.get("name", ""))
-    return able and ("-image" in name or "banana" in name)
+    return able and draws_by_name(str(entry.get("name", "")))
+
+
+def draws_by_name(name: str) -> bool:
+    """Tell whether a model is called as those are that draw."""
+    return "-image" in name or "banana" in name
 
 
 def thinks(model_id: str) -> bool:
