@@ -102,8 +102,7 @@ class Row:
 def rows() -> Sequence[Row]:
     """Set every provider up that the server brings, with no key, and ask what it knows by itself."""
     types, found = installed_types(), {kit.name: kit for kit in kits()}
-    ours = [found[name].kind if name in found else types[name] for name in sorted({*found, _LOCAL})]
-    return [_row(kind, found.get(kind.name)) for kind in ours]
+    return [_row(types[name], found.get(name)) for name in sorted({*found, _LOCAL} & types.keys())]
 
 
 def _row(kind: ProviderType[object], kit: Kit | None) -> Row:

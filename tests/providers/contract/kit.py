@@ -103,6 +103,10 @@ class Kit:
         found += [self.drawing(model=self.previews, preview_count=1)] if self.previews else []
         return found
 
+    def kinds_of_answers(self) -> list[Wish]:
+        """Wish for a picture in each way that is answered in another form."""
+        return [wish for wish in self.wishes() if wish.operation is Operation.GENERATE] or self.wishes()[:1]
+
     def asked_by(self, fixture: WireFixture) -> Wish:
         """Wish for what a fixture answers."""
         if self.asks:

@@ -4,6 +4,7 @@ import base64
 import copy
 import gzip
 import json
+import random
 import re
 import struct
 import zlib
@@ -18,6 +19,7 @@ from tests.support.vendor import Answer, event_answer, html_answer, json_answer
 
 _JSON = {"content-type": "application/json"}
 _DEPTH = 100_000
+_MOST_PLACES = 40
 _MARK = b"Comment\0as the vendor drew it"
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
 
@@ -70,7 +72,7 @@ ODD_ANSWERS: Mapping[str, Callable[[], Answer]] = {
     "a status of tomorrow": lambda: json_answer(599, {}),
     **{
         f"JSON {value!r} with {status}": partial(json_answer, status, value)
-        for status in (200, 400, 401, 429, 500)
+        for status in (200, 400, 429, 500)
         for value in _SMALL
     },
     **{
@@ -80,7 +82,7 @@ ODD_ANSWERS: Mapping[str, Callable[[], Answer]] = {
 }
 """By what is odd about them."""
 
-ODD_VALUES: tuple[object, ...] = (None, True, 0, -1, 1.5, 10**400, "", "x", "\ud800\x1b[2J", [], [None], {}, {"x": []})
+ODD_VALUES: tuple[object, ...] = (None, True, -1, 1.5, 10**400, "", "\ud800\x1b[2J", [], [None], {"x": []})
 
 
 def endless(kind: str = "application/json") -> Answer:
@@ -130,10 +132,10 @@ def echoing(answer: Answer, words: str) -> Iterator[Answer]:
             yield replace(answer, headers={**answer.headers, name: f"{value} {words}"})
     if is_json(answer):
         payload = _read(whole(answer))
-        for place in _places(payload):
+        for place in _some(_places(payload)):
             if isinstance(value := _at(payload, place), str):
-                for said in (f"{value} {words}", f"{words} {value}", f"https://x.example/{words}?{value}"):
-                    yield replace(answer, pieces=[json.dumps(_with(payload, place, said)).encode()])
+                said = f"https://x.example/{words}?{value}" if "://" in value else f"{value} {words}"
+                yield replace(answer, pieces=[json.dumps(_with(payload, place, said)).encode()])
     else:
         yield replace(answer, pieces=[*answer.pieces, words.encode()])
 
@@ -174,6 +176,12 @@ def _places(value: Any, at: _Place = ()) -> Iterator[_Place]:
         yield from _places(item, (*at, key))
 
 
+def _some(places: Iterator[_Place]) -> list[_Place]:
+    """Choose, the same each time, where there are more than anybody waits for."""
+    found = list(places)
+    return found if len(found) <= _MOST_PLACES else random.Random(_MOST_PLACES).sample(found, _MOST_PLACES)
+
+
 def _at(value: Any, place: _Place) -> Any:
     for key in place:
         value = value[key]
@@ -189,7 +197,7 @@ def _with(value: Any, place: _Place, other: object) -> Any:
 
 
 def _bent(payload: Any) -> Iterator[tuple[str, Any]]:
-    for place in _places(payload):
+    for place in _some(_places(payload)):
         for odd in ODD_VALUES:
             yield f"{'/'.join(map(str, place))} = {str(odd)[:9]!r}", _with(payload, place, odd)
         if place:

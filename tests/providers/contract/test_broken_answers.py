@@ -23,7 +23,7 @@ OF_THE_SERVER = frozenset(Reason(number) for number in range(25, 38))
 async def test_an_odd_answer_is_no_fault_of_ours(kit: Kit) -> None:
     """To any request of a generation: a page, garbage, nothing, deep or broken JSON, an end in the middle."""
     async with bench_of(kit) as bench:
-        for wish in kit.wishes():
+        for wish in kit.kinds_of_answers():
             bench.changes = {}
             await bench.ended(wish)
             for step in range(len(bench.said)):
@@ -40,7 +40,7 @@ async def test_an_odd_answer_is_no_fault_of_ours(kit: Kit) -> None:
 async def test_bent_json_is_no_fault_of_ours(kit: Kit) -> None:
     """Each value of each answer missing, of another kind, or out of its range; and what comes of it makes sense."""
     async with bench_of(kit) as bench:
-        for wish in kit.wishes():
+        for wish in kit.kinds_of_answers():
             bench.changes = {}
             task = await bench.task(wish)
             assert await bench.direct(task) is None
@@ -102,7 +102,8 @@ async def test_odd_lists_of_models_are_no_fault_of_ours(kit: Kit) -> None:
     """Where the vendor publishes a list: models, or an ImageError."""
     async with bench_of(kit) as bench:
         assert await listed(bench) is None
-        for step, (_, good) in enumerate(list(bench.said)):
+        # Further pages are like the second.
+        for step, (_, good) in enumerate(bench.said[:2]):
             for name, odd in ODD_ANSWERS.items():
                 bench.changes = {step: instead(odd())}
                 check_listing(await listed(bench), name)

@@ -57,7 +57,7 @@ async def test_what_the_list_of_models_repeats_goes_no_further(kit: Kit) -> None
     async with bench_of(kit, headers={"X-Gateway": GATEWAY}) as bench:
         assert bench.entry.http is not None
         await bench.entry.provider.list_models(bench.entry.http, bench.secret)
-        for step, (_, good) in enumerate(list(bench.said)):
+        for step, (_, good) in enumerate(bench.said[:2]):
             for answer in echoing(replace(good, status=400), words(bench)):
                 bench.changes = {step: instead(answer)}
                 bench.forget()
@@ -83,12 +83,8 @@ def words(bench: Bench) -> str:
 
 
 def repeating(bench: Bench, answers: Sequence[Answer]) -> list[list[Answer]]:
-    """Make answers that repeat, one text at a time."""
-    return [
-        [*answers[:position], said, *answers[position + 1 :]]
-        for position, answer in enumerate(answers)
-        for said in echoing(answer, words(bench))
-    ]
+    """Have the last answer repeat, one text at a time. What comes before is how to get there."""
+    return [[*answers[:-1], said] for said in echoing(answers[-1], words(bench))]
 
 
 def check(kit: Kit, last: Finished | Broken, where: str) -> None:

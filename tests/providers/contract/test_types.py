@@ -34,6 +34,9 @@ def ours() -> dict[str, ProviderType[object]]:
     return {point.name: point.load() for point in points if point.value.startswith("imagegen_server.")}
 
 
+INSTALLED = pytest.mark.parametrize("kit", [kit for kit in kits() if kit.name in ours()], ids=kit_name)
+
+
 def test_every_type_has_a_kit() -> None:
     """What the server brings is held to this contract; README.md beside this file says how."""
     assert set(ours()) - set(BY_ITSELF) <= {kit.name for kit in kits()}
@@ -144,7 +147,7 @@ def test_the_page_tells_what_an_operator_needs(kit: Kit) -> None:
     assert f"[providers.{kit.name}]" in page.text
 
 
-@KITS
+@INSTALLED
 def test_the_configuration_page_has_a_part_for_it(kit: Kit) -> None:
     """With its variable in the table of those that are there by themselves."""
     page = Page("configuration.md")
