@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import pytest
-from imagegen_server.providers.registry import installed_types
 
 from tests.parity.behaviours import ISSUES, ROWS, Behaviour
 from tests.parity.departures import DEPARTURES
@@ -42,8 +41,3 @@ def test_every_behaviour_is_shown(behaviour: Behaviour) -> None:
 def test_every_test_here_shows_a_behaviour() -> None:
     """No test of this folder stands outside the list."""
     assert written() == {test for behaviour in ALL for test in behaviour.tests}
-
-
-def test_what_is_still_to_come_with_e_is_not_installed() -> None:
-    """Another imagegen server is no provider yet. When this fails its row of the list is due."""
-    assert "imagegen" not in installed_types()

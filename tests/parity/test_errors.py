@@ -15,6 +15,7 @@ from tests.parity.service import MODEL, WIRE, change, draw, openai_service, reco
 from tests.support.calls import Refusal, generate, refusal, watch
 from tests.support.google_provider import MODEL as GOOGLE_MODEL
 from tests.support.google_provider import google_workshop
+from tests.support.imagegen_provider import far_at
 from tests.support.provider import ScriptedProvider
 from tests.support.server import as_config, running_server
 from tests.support.vendor import json_answer
@@ -121,6 +122,24 @@ async def test_an_error_crosses_the_wire_whole(streaming: bool) -> None:
     told = refusal(caught.value)
     assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
     assert (told.metadata["provider"], told.metadata["model"]) == ("openai", MODEL)
+    assert (told.metadata["http_status"], told.metadata["provider_code"]) == ("429", "rate_limit_exceeded")
+    assert told.metadata["provider_request_id"]
+    assert told.retry_delay == 20
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_an_error_crosses_another_server_whole(streaming: bool) -> None:
+    """The same through a server that has this one as its provider; origin and model are named from where one asks."""
+    async with openai_service() as service, running_server(far_at(service.server.address)) as near:
+        service.fake.answer_next(recorded("rate_limit_seconds"))
+        asked = draw()
+        asked.model = f"far/{MODEL}"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await (watch(near.images.StreamGenerate(asked)) if streaming else near.images.Generate(asked))
+
+    told = refusal(caught.value)
+    assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert (told.metadata["provider"], told.metadata["model"]) == ("far/openai", f"far/{MODEL}")
     assert (told.metadata["http_status"], told.metadata["provider_code"]) == ("429", "rate_limit_exceeded")
     assert told.metadata["provider_request_id"]
     assert told.retry_delay == 20
