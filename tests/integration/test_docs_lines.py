@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from imagegen_server.images.facts import read_facts
 
+from tests.integration.test_vendor_lines import PAGES
 from tests.support.docs_lines import block, calls, run_lines
 from tests.support.google_api import KEY as GOOGLE_KEY
 from tests.support.google_api import fake_google
@@ -37,10 +38,11 @@ BLOCKS = {
     GOOGLE: 1,
     XAI: 1,
     OPENROUTER: 1,
+    **dict.fromkeys((f"docs/{name}.md" for name in PAGES), 1),
     "docs/releasing.md": 1,
 }
 """Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, that of the page on releases by
-`make dist-check`, the others here."""
+`make dist-check`, those of PAGES by test_vendor_lines.py, the others here."""
 
 
 @pytest.fixture

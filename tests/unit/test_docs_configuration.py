@@ -61,7 +61,7 @@ IN_WORDS = dict.fromkeys(FILES, "none") | {
 }
 """Defaults that the page does not write as values."""
 
-PLACES = {"AWS_REGION": "us-west-2"}
+PLACES = {"AWS_REGION": "us-west-2", "AZURE_OPENAI_ENDPOINT": "https://name.openai.azure.com"}
 """Variables beside the key that some providers need, with a value."""
 
 
