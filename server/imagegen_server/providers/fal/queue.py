@@ -63,7 +63,11 @@ async def queued_events(
         context = exchange.context_of(answer)
         if not answer.ok:
             raise error_of_answer(context, await read_failure(answer), accepted=False)
-        submitted = _read_submitted(exchange, context, await answer.read(_MOST_SUBMITTED_BYTES))
+        try:
+            submitted = _read_submitted(exchange, context, await answer.read(_MOST_SUBMITTED_BYTES))
+        except ImageError as error:
+            error.provider_request_id = error.provider_request_id or context.request_id
+            raise
     exchange.call.accepted(submitted.request_id)
     ended = False
     try:
