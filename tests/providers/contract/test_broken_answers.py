@@ -152,6 +152,8 @@ def check_bill(bench: Bench, error: ImageError, status: int, step: int, where: s
     taken_on = any(isinstance(item, Accepted) for item in bench.seen)
     if taken_on or status < 300:
         assert error.billed is not Billed.NO or error.billed_told, where
+    if bench.fake.headers():
+        assert error.provider_request_id, where
     if step == 0 and (300 <= status < 500 or status == 503):
         assert (error.billed, taken_on) == (Billed.NO, False), where
 

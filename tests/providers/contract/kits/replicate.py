@@ -10,6 +10,7 @@ from imagegen_server.providers.replicate import PROVIDER
 from tests.providers.contract.kit import Kit
 from tests.support.recording import RecordedRequest
 from tests.support.replicate_api import KEY, FakeReplicate, fake_replicate, said_by
+from tests.support.replicate_models import COLLECTIONS, MODELS
 from tests.support.replicate_provider import replicate_provider
 from tests.support.vendor import Answer, FakeVendor
 from tests.support.wire import WireFixture
@@ -26,9 +27,15 @@ def _says(fixture: WireFixture, fake: FakeVendor) -> list[Answer]:
 
 @asynccontextmanager
 async def _fake() -> AsyncIterator[FakeVendor]:
-    """Let nobody wait: one question after a prediction was created, and its picture is there."""
+    """Let nobody wait: one question after a prediction was created, and its picture is there, in the answer.
+
+    The only model with previews is not listed: that it has some is known only after it was asked.
+    """
     async with fake_replicate() as fake:
-        fake.work.statuses = ("starting", "succeeded")
+        fake.work.statuses, fake.inside = ("starting", "succeeded"), True
+        fake.collections = {
+            slug: tuple(name for name in names if not MODELS[name].steps) for slug, names in COLLECTIONS.items()
+        }
         yield fake
 
 
