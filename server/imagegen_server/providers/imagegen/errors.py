@@ -53,6 +53,19 @@ def error_of(raised: imagegen.ImageGenError, here: str) -> ImageError:
     )
 
 
+def broke(raised: imagegen.ImageGenError) -> bool:
+    """Tell whether the way broke while the other server may be at work, so that it can be asked how that goes."""
+    if raised.metadata or raised.billed == "no":
+        return False
+    without_end = raised.reason == "INVALID_RESPONSE" and raised.__cause__ is None
+    return without_end or (raised.reason in {"NETWORK_ERROR", "CANCELLED", "UNSPECIFIED"} and raised.code in _BREAKS)
+
+
+def says_nothing_of_it(raised: imagegen.ImageGenError) -> bool:
+    """Tell whether asking after a generation has failed, or the other server has not got it or has lost it."""
+    return not raised.metadata or raised.reason in {"GENERATION_NOT_FOUND", "WRONG_INSTANCE", "RESULT_EXPIRED"}
+
+
 def error_of_one(failure: imagegen.ImageFailure, here: str) -> ImageError:
     """Read why one image will not come."""
     return _error(failure.reason, failure.message, failure.billed, failure.metadata, here)
@@ -112,6 +125,11 @@ def reason_of(name: str) -> Reason:
 
 _BARE = frozenset({"NETWORK_ERROR", "TIMEOUT", "CANCELLED", "CALLER_UNAUTHENTICATED", "CALLER_NOT_ALLOWED"})
 """Reasons that the client gives to a status without a word of the server's."""
+
+_BREAKS = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED}
+)
+"""Ends that a proxy or the transport may make."""
 
 _NOTHING_DONE = frozenset(
     {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}

@@ -1,32 +1,27 @@
 """The provider: a wish handed on to another imagegen server, and all that it tells."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from typing import ClassVar
 
 import imagegen
 
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.domain.errors import ImageError, Reason
-from imagegen_server.domain.events import Failed, ProviderEvent
+from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.providers.base import Call, Listing, SelfConnected, Unsent
 
-from .answer import complete_of, failed_of, preview_of, progress_of, report_of, report_of_failure
 from .connections import Connections
 from .errors import error_of, reason_of
 from .models import model_of, models_of, unknown_model
+from .reading import Reading
 from .request import Inputs, check, settings_of, unsent
 from .settings import ImagegenSettings
 
 _MOST_IMAGES = 16
 """Images in one request to a server that was not asked how many it takes."""
-
-_STOP_SECONDS = 2.0
-"""How long the other server may take to hear that it shall stop."""
 
 
 class Imagegen(SelfConnected):
@@ -88,15 +83,12 @@ class Imagegen(SelfConnected):
             raise error_of(error, self._name) from None
         except ValueError as problem:
             raise ImageError(Reason.INVALID_REQUEST, f"{self._name} cannot be asked: {problem}") from None
-        ended = False
+        reading = Reading(client, stream, call, self._name)
         try:
-            relay = _Relay(stream, call, self._name)
-            async for event in relay.events():
+            async for event in reading.events():
                 yield event
-            ended = True
         finally:
-            if not ended:
-                await _stop(stream)
+            await reading.stop()
 
     async def _begin(self, client: imagegen.AsyncClient, task: Task, call: Call) -> imagegen.AsyncImageStream:
         settings = settings_of(task, call)
@@ -114,71 +106,3 @@ class Imagegen(SelfConnected):
     async def close(self) -> None:
         """See Provider."""
         await self._connections.close()
-
-
-class _Relay:
-    """Reads a generation of the other server."""
-
-    def __init__(self, stream: imagegen.AsyncImageStream, call: Call, here: str) -> None:
-        self._stream = stream
-        self._call = call
-        self._here = here
-        self._held: list[Failed] | None = []
-        """Images that failed before anything was shown: until then the whole may be done again or elsewhere."""
-
-    async def events(self) -> AsyncGenerator[ProviderEvent, None]:
-        """Tell what it tells.
-
-        :raises ImageError: no image came, or no further one will
-        """
-        last: ProviderEvent | None = None
-        try:
-            async for told in self._stream:
-                for event in self._read(told):
-                    if event != last:  # heartbeats repeat the last news
-                        yield event
-                    last = event
-            result = await self._stream.result()
-        except imagegen.ImageGenError as error:
-            if error.attempts or error.usage:
-                yield report_of_failure(error, self._here)
-            for failed in self._one_by_one():
-                yield failed
-            raise error_of(error, self._here) from None
-        self._call.accepted(self._stream.generation_id)
-        yield report_of(result, self._here)
-        for failed in self._held or ():
-            yield failed
-
-    def _read(self, told: imagegen.ImageEvent) -> list[ProviderEvent]:
-        match told:
-            case imagegen.Progress():
-                return [progress_of(told, self._here)]
-            case imagegen.Preview():
-                return [*self._shown(), preview_of(told)]
-            case imagegen.Complete():
-                return [*self._shown(), complete_of(told.image)]
-            case imagegen.Failed():
-                failed = failed_of(told.failure, self._here)
-                if self._held is None:
-                    return [failed]
-                self._held.append(failed)
-        return []
-
-    def _shown(self) -> list[Failed]:
-        """Note that something is shown; returns the failures that were held back until then."""
-        self._call.accepted(self._stream.generation_id)
-        held, self._held = self._held or [], None
-        return held
-
-    def _one_by_one(self) -> list[Failed]:
-        """Tell of each image why it will not come, where they do not all have the same reason."""
-        held = self._held or []
-        return held if len({(failed.error.reason, failed.error.message) for failed in held}) > 1 else []
-
-
-async def _stop(stream: imagegen.AsyncImageStream) -> None:
-    """Tell the other server to stop. It goes on being told when nobody waits for it any more."""
-    with suppress(imagegen.ImageGenError, TimeoutError):
-        async with asyncio.timeout(_STOP_SECONDS):
-            await stream.abort()

@@ -36,17 +36,21 @@ def check(task: Task, here: str) -> None:
 
 def settings_of(task: Task, call: Call) -> imagegen.CallSettings:
     """Say everything but prompt and images. The attempt's own name makes that nothing is bought twice."""
-    left = call.deadline - time.monotonic()
     settings: imagegen.CallSettings = {
         "options": _options(task.options),
         "params": {name: value for name, value in task.params.items() if isinstance(value, dict)},
         "strict": task.strict,
-        "resumable": True,
-        "timeout": None if math.isinf(left) else max(left, 0.0),
+        "timeout": seconds_left(call),
     }
     if call.idempotency_key:
         settings["request_id"] = call.idempotency_key
     return settings
+
+
+def seconds_left(call: Call) -> float | None:
+    """Tell how long the other server may take; None = as long as it takes."""
+    left = call.deadline - time.monotonic()
+    return None if math.isinf(left) else max(left, 0.0)
 
 
 def _options(options: Options) -> imagegen.ImageOptions:
