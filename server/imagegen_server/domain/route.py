@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+VIA = "imagegen-via"
+"""Metadata of a call that a server makes for a call that it serves: the ids of all servers so far, in order."""
+
 _route: ContextVar[tuple[str, ...]] = ContextVar("route", default=())
 
 

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
-
-VIA = "imagegen-via"
-"""Metadata of a call that a server makes for a call that it serves: the ids of all servers so far, in order."""
+from imagegen_server.domain.route import VIA
 
 MOST_SERVERS = 8
 """Servers that a call may come through."""

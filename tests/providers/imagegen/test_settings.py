@@ -13,8 +13,7 @@ from imagegen_server.config import Config, ConfigError, ServerTable, load_config
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.secret import Secret
 from imagegen_server.providers.imagegen import PROVIDER, ImagegenSettings
-from imagegen_server.providers.imagegen.connections import VIA, Connections
-from imagegen_server.rpc import route
+from imagegen_server.providers.imagegen.connections import Connections
 
 from tests.support.authority import issue
 from tests.support.callers import TOKEN, Safe
@@ -137,11 +136,6 @@ async def test_a_refused_token_is_our_operators_business(tmp_path: Path) -> None
     info = told.detail(error_details_pb2.ErrorInfo)
     assert (info.reason, info.metadata["billed"]) == ("ERROR_REASON_AUTHENTICATION_FAILED", "no")
     assert not provider.tasks
-
-
-def test_both_sides_know_the_same_metadata() -> None:
-    """The name under which a route is sent is the one under which it is read."""
-    assert VIA == route.VIA
 
 
 @pytest.mark.parametrize("edit", [False, True])

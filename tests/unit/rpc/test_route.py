@@ -8,9 +8,9 @@ import pytest
 from google.protobuf.message import Message
 from imagegen.v1 import image_pb2
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.route import current_route
+from imagegen_server.domain.route import VIA, current_route
 from imagegen_server.rpc.boundary import Boundary
-from imagegen_server.rpc.route import MOST_SERVERS, VIA, route_of
+from imagegen_server.rpc.route import MOST_SERVERS, route_of
 
 from tests.support.context import FakeContext
 

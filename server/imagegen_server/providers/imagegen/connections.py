@@ -6,13 +6,10 @@ import grpc
 import imagegen
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.route import current_route
+from imagegen_server.domain.route import VIA, current_route
 from imagegen_server.domain.secret import Secret
 
 from .settings import ImagegenSettings
-
-VIA = "imagegen-via"
-"""Metadata that tells the other server through which ones a call has come."""
 
 
 class Connections:
