@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -264,9 +264,9 @@ SERVERS: Mapping[str, Server] = {
 class FakeServer(FakeVendor):
     """One of them on a loopback port."""
 
-    def __init__(self, dialect: str) -> None:
-        """Be the server of a dialect."""
-        self.server = SERVERS[dialect]
+    def __init__(self, dialect: str, *, needs_key: bool = False) -> None:
+        """Be the server of a dialect; one that needs no key may be set up to need one."""
+        self.server = replace(SERVERS[dialect], needs_key=needs_key or SERVERS[dialect].needs_key)
         super().__init__(self.server.prefix)
         self.dialect = dialect
         self._numbers = count(1)
@@ -343,8 +343,10 @@ class FakeServer(FakeVendor):
                 raise self.refused(400, f"{file.name} is of another type", "invalid_value", file.name)
             if file.name == place.mask and image.mode != ("RGBA" if place.transparent else "L"):
                 raise self.refused(400, "the mask is no mask", "invalid_value", file.name)
-        texts: dict[str, Any] = dict(call.fields)
-        return {name: _value(text) if name not in ("prompt", "model") else text for name, text in texts.items()}
+        texts = [(part.name, part.data.decode()) for part in call.parts if part.filename is None]
+        if twice := [name for name, _ in texts if [other for other, _ in texts].count(name) > 1]:
+            raise self.refused(400, f"{twice[0]} is there twice", "duplicate_parameter", twice[0])
+        return {name: text if name in ("prompt", "model") else _value(text) for name, text in texts}
 
     def _read_prompt(self, values: dict[str, Any]) -> None:
         """Take apart what these servers take apart."""
@@ -386,7 +388,7 @@ def _value(text: str) -> Any:
 
 
 @asynccontextmanager
-async def fake_server(dialect: str) -> AsyncIterator[FakeServer]:
+async def fake_server(dialect: str, *, needs_key: bool = False) -> AsyncIterator[FakeServer]:
     """Run the fake of a dialect until the block ends. Calls that hang then are cut off."""
-    async with running(FakeServer(dialect)) as fake:
+    async with running(FakeServer(dialect, needs_key=needs_key)) as fake:
         yield fake

@@ -11,7 +11,7 @@ from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.http.client import HttpClient, HttpSettings
 from imagegen_server.http.guarded_fetch import FetchSettings
 from imagegen_server.providers.openai_compatible import PROVIDER, CompatibleSettings
-from imagegen_server.providers.openai_compatible.switches import Dialect
+from imagegen_server.providers.openai_compatible.settings import Dialect
 from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .generation import Workshop, workshop_of

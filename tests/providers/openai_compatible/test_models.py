@@ -8,8 +8,7 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.http.client import HttpClient, HttpSettings
 from imagegen_server.providers.openai_compatible import CompatibleSettings
 from imagegen_server.providers.openai_compatible.provider import OpenAICompatible
-from imagegen_server.providers.openai_compatible.settings import ModelSettings
-from imagegen_server.providers.openai_compatible.switches import PRESETS
+from imagegen_server.providers.openai_compatible.settings import PRESETS, ModelSettings
 
 from tests.support.openai_compatible_api import MODEL, SERVERS
 from tests.support.openai_compatible_provider import compatible_workshop

@@ -10,8 +10,7 @@ from imagegen_server.config.providers import ProviderTable, provider_config
 from imagegen_server.domain.errors import Reason
 from imagegen_server.generation.catalogue import FRESH_SECONDS
 from imagegen_server.providers.openai_compatible import PROVIDER, CompatibleSettings
-from imagegen_server.providers.openai_compatible.settings import ModelSettings
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Switches
+from imagegen_server.providers.openai_compatible.settings import PRESETS, ModelSettings, Switches
 
 from tests.support.docs_page import Page
 

@@ -10,7 +10,7 @@ from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.result import Cost, WarningReason
 from imagegen_server.domain.task import Options, PixelSize, Wish
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Dialect
+from imagegen_server.providers.openai_compatible.settings import PRESETS, Dialect
 from PIL import Image
 
 from tests.support.generation import drawing, editing, told

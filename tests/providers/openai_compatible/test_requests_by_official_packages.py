@@ -21,7 +21,7 @@ from imagegen_server.domain.task import Operation, Options, PixelSize, Task
 from imagegen_server.http.client import HttpClient, HttpSettings
 from imagegen_server.providers.base import Call
 from imagegen_server.providers.openai_compatible import PROVIDER, CompatibleSettings
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Dialect
+from imagegen_server.providers.openai_compatible.settings import PRESETS, Dialect
 from PIL import Image
 
 from tests.support.generation import as_input

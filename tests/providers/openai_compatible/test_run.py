@@ -19,7 +19,7 @@ from imagegen_server.providers.base import Call
 from imagegen_server.providers.openai_compatible import PROVIDER, CompatibleSettings
 from imagegen_server.providers.openai_compatible.dialect import error_in
 from imagegen_server.providers.openai_compatible.models import listed_ids
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Dialect
+from imagegen_server.providers.openai_compatible.settings import PRESETS, Dialect
 
 from tests.support.generation import drawing, editing, events_of
 from tests.support.http_server import PATIENCE

@@ -10,8 +10,7 @@ import pytest
 from imagegen_server.config.providers import ProviderTable, implicit_tables, provider_config
 from imagegen_server.config.values import ConfigError
 from imagegen_server.providers.openai_compatible import PROVIDER, CompatibleSettings
-from imagegen_server.providers.openai_compatible.settings import ModelSettings
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Switches
+from imagegen_server.providers.openai_compatible.settings import PRESETS, ModelSettings, Switches
 
 TYPES = {"openai-compatible": PROVIDER}
 HERE = "http://127.0.0.1:8080/v1"

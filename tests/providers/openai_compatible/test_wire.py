@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.providers.openai_compatible import CompatibleSettings
-from imagegen_server.providers.openai_compatible.switches import PRESETS, Dialect
+from imagegen_server.providers.openai_compatible.settings import PRESETS, Dialect
 
 from tests.support.openai_compatible_provider import compatible_workshop
 from tests.support.openai_wire_answers import check_answer

@@ -1,6 +1,6 @@
 """What the errors and the facts of such servers look like: theirs are OpenAI's, those of their web framework, or bare.
 
-Sources: those of `switches.py`, and bodies that users of these servers reported.
+Sources: those of `settings.py`, and bodies that users of these servers reported.
 """
 
 import re
@@ -15,7 +15,7 @@ from imagegen_server.providers.openai.dialect import FIELDS, REASONS, Dialect
 from imagegen_server.providers.openai.dialect import error_in as openai_error_in
 from imagegen_server.providers.openai.usage import report_of as openai_report_of
 
-from .switches import Switches
+from .settings import Switches
 
 _OWN = {
     "not_enough_credits": Reason.QUOTA_EXCEEDED,

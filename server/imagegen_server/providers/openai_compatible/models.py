@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 
-from .settings import ModelSettings
-from .switches import Switches
+from .settings import ModelSettings, Switches
 
 MAX_PARTIAL_IMAGES = 3
 

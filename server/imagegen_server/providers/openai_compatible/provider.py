@@ -18,8 +18,7 @@ from imagegen_server.providers.openai.images_api import ImagesApi, bearer
 from .dialect import dialect_of
 from .models import capabilities_of, declared_model, listed_ids
 from .request import fields_of, files_of, fitted, images_in_json, mask_as
-from .settings import CompatibleSettings, ModelSettings
-from .switches import Switches
+from .settings import CompatibleSettings, ModelSettings, Switches
 
 _MOST_LIST_BYTES = 16 * 1024 * 1024
 _CONTROLLED = frozenset({"model", "prompt", "stream", "response_format"})

@@ -16,7 +16,7 @@ from imagegen_server.http.image_url import data_url
 from imagegen_server.images.masks import read_mask, to_black_png, to_white_png
 from imagegen_server.providers.openai.request import alpha_mask, wrong_types
 
-from .switches import Switches
+from .settings import Switches
 
 TAG = "sd_cpp_extra_args"
 """What stands in a prompt between this as a tag, sd-server reads as settings."""

@@ -1,13 +1,157 @@
-"""The keys of the provider's table in the configuration, and what follows from them and from a preset."""
+"""How servers that speak as OpenAI's Images API differ from it, what is known of some, and the keys of a table.
+
+Sources, each for what is said of it: docs.together.ai and the package `together`; recraft.ai/docs and the request
+classes of ComfyUI's nodes for it; deepinfra.com's pages of models and @ai-sdk/deepinfra; `core/http/endpoints/openai`
+of github.com/mudler/LocalAI; `multimodal_gen/runtime/entrypoints/openai` of github.com/sgl-project/sglang; the pages on
+serving and `entrypoints/openai` of github.com/vllm-project/vllm-omni; `examples/server/routes_openai.cpp` of
+github.com/leejet/stable-diffusion.cpp.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar, Literal
 
+from imagegen_server.domain.json import JsonObject
 from imagegen_server.domain.task import Options
 
-from .switches import PRESETS, Dialect, Switches
+Way = Literal["form", "json"]
+Dialect = Literal["openai", "together", "recraft", "deepinfra", "localai", "sglang", "vllm-omni", "sd-server"]
+
+BY_ANY_NAME: Mapping[str, str] = {"quality": "quality", "background": "background"}
+_FORMAT: Mapping[str, str] = {"format": "output_format"}
+_COMPRESSION: Mapping[str, str] = {"compression": "output_compression"}
+_DIFFUSION: Mapping[str, str] = {"seed": "seed", "negative_prompt": "negative_prompt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What a server wants and gives.
+
+    `size`: a size is sent as "size": "WxH", as "width" and "height", or not at all. `options` are the other options
+    that are sent, with the field of each; of an edit, or of one with a mask, those of `edit_options` or `mask_options`
+    alone (None = all of them; "size" may be among them). `response_format` "" = not sent.
+    `edits`: images go as files of a form, as JSON, or not at all, to `edit_path`, under `image_field`, or several under
+    `images_field` ("" = the same); in JSON as `image_form` says. An edit with a mask goes in the way that
+    `mask_edits` tells, if it is said, the mask under `mask_field`; one that has a `mask_path` of its own has one image,
+    under `mask_image_field` ("" = as ever). `mask` tells what of it the server edits.
+    `edit_defaults` are fields of edits without a mask that params may change; `body` are fields of every request that
+    they may not.
+    `in_prompt`: what the server reads out of the prompt: a negative prompt behind "|", or settings in a tag.
+    `max_images` in one request, None = 1, with a mask `mask_max_images`; `max_input_images` None = unknown.
+    `streaming`: it streams previews as OpenAI does. `list_models`: GET /models lists its models; `models` are known.
+    `credits_per_usd`: it tells what a request cost in `credits`; 0 = it does not.
+    """
+
+    base_url: str = ""
+    size: Literal["size", "width_height", "none"] = "size"
+    options: Mapping[str, str] = field(default_factory=lambda: {**BY_ANY_NAME, **_FORMAT, **_COMPRESSION})
+    edit_options: tuple[str, ...] | None = None
+    mask_options: tuple[str, ...] | None = None
+    response_format: str = "b64_json"
+    edits: Literal["form", "json", "none"] = "form"
+    edit_path: str = "/images/edits"
+    edit_defaults: JsonObject = field(default_factory=dict)
+    image_field: str = "image"
+    images_field: str = "image[]"
+    image_form: Literal["data_url", "base64", "object"] = "data_url"
+    mask: Literal["transparent", "white", "black", "none"] = "transparent"
+    mask_edits: Literal["form", "json", ""] = ""
+    mask_field: str = "mask"
+    mask_path: str = ""
+    mask_image_field: str = ""
+    in_prompt: Literal["nothing", "negative_prompt", "settings"] = "nothing"
+    body: JsonObject = field(default_factory=dict)
+    max_images: int | None = None
+    mask_max_images: int | None = None
+    max_input_images: int | None = None
+    streaming: bool = False
+    list_models: bool = False
+    models: tuple[str, ...] = ()
+    credits_per_usd: float = 0.0
+
+    def way_of_edit(self, *, masked: bool) -> Way | None:
+        """Tell how images are sent; None = not at all."""
+        way = (self.mask_edits or self.edits) if masked else self.edits
+        return None if way == "none" else way
+
+
+PRESETS: Mapping[str, Switches] = {
+    "openai": Switches(),
+    "together": Switches(
+        base_url="https://api.together.ai/v1",
+        size="width_height",
+        options={**_FORMAT, **_DIFFUSION},
+        response_format="base64",
+        edits="json",
+        edit_path="/images/generations",
+        image_field="image_url",
+        images_field="reference_images",
+        mask="none",
+        max_images=4,
+        list_models=True,
+    ),
+    "recraft": Switches(
+        base_url="https://external.api.recraft.ai/v1",
+        # A ratio stands where a size does.
+        options={"aspect_ratio": "size", "negative_prompt": "negative_prompt", "seed": "random_seed"},
+        edit_options=("negative_prompt", "seed"),
+        mask_options=("negative_prompt", "seed"),
+        edit_path="/images/imageToImage",
+        # How far a picture may be from the one that was given, 0 to 1; the vendor has no default.
+        edit_defaults={"strength": 0.5},
+        mask="white",
+        mask_path="/images/inpaint",
+        max_images=6,
+        max_input_images=1,
+        models=(
+            *("recraftv4", "recraftv4_vector", "recraftv4_pro", "recraftv4_pro_vector"),
+            *("recraftv3", "recraftv3_vector", "recraftv2", "recraftv2_vector"),
+        ),
+        credits_per_usd=1000.0,
+    ),
+    "deepinfra": Switches(base_url="https://api.deepinfra.com/v1/openai", options={}),
+    "localai": Switches(
+        options=_DIFFUSION,
+        mask_options=(),
+        edits="json",
+        edit_path="/images/generations",
+        image_field="file",
+        images_field="ref_images",
+        image_form="base64",
+        mask="white",
+        mask_edits="form",
+        mask_path="/images/inpainting",
+        mask_image_field="image",
+        mask_max_images=1,
+        in_prompt="negative_prompt",
+        max_images=10,
+        list_models=True,
+    ),
+    "sglang": Switches(
+        options={"background": "background", **_FORMAT, **_COMPRESSION, **_DIFFUSION},
+        mask="none",
+        max_images=10,
+        list_models=True,
+    ),
+    "vllm-omni": Switches(
+        options={**_FORMAT, **_DIFFUSION},
+        mask="white",
+        mask_field="mask_image",
+        max_images=10,
+        list_models=True,
+    ),
+    "sd-server": Switches(
+        options={**_FORMAT, **_COMPRESSION, **_DIFFUSION},
+        response_format="",
+        image_field="image[]",
+        mask="white",
+        in_prompt="settings",
+        max_images=8,
+        list_models=True,
+    ),
+}
+"""What is known of some, by the value of `dialect`. "openai" is what is left when nothing is said."""
 
 _OPTIONS = frozenset(Options.__slots__) - {"count", "preview_count"}
 _PATHS = ("edit_path", "mask_path")
