@@ -90,6 +90,9 @@ class FakeReplicate(FakeVendor):
         """Know one key, and no predictions."""
         super().__init__("/v1")
         self.work = Work()
+        self.collections = COLLECTIONS
+        self.inside = False
+        """Pictures stand in the answer, as some models have it."""
 
     @property
     def origin(self) -> str:
@@ -125,8 +128,8 @@ class FakeReplicate(FakeVendor):
             return json_answer(200, self._next(self._found(found[1])))
         if call.path.startswith("/v1/collections/"):
             slug = call.path.removeprefix("/v1/collections/")
-            if slug in COLLECTIONS:
-                models = [model_body(model_id, listed=True) for model_id in COLLECTIONS[slug]]
+            if slug in self.collections:
+                models = [model_body(model_id, listed=True) for model_id in self.collections[slug]]
                 return json_answer(200, {"name": slug, "slug": slug, "description": "", "models": models})
         if (found := _MODEL_PATH.fullmatch(call.path)) and found[1] in MODELS:
             if not found[2]:
@@ -190,6 +193,9 @@ class FakeReplicate(FakeVendor):
     def _drawn(self, model_id: str, given: Mapping[str, Any]) -> list[str]:
         model, kind = MODELS[model_id], given.get("output_format", "png").replace("jpg", "jpeg")
         count = model.steps or given.get("num_outputs", given.get("number_of_images", 1))
+        if self.inside:
+            pictures = [picture((SIDE, SIDE), kind, shade) for shade in range(count)]
+            return [f"data:image/{kind};base64,{base64.b64encode(data).decode()}" for data in pictures]
         return [f"{self.origin}/delivery/{kind}-{shade}" for shade in range(count)]
 
     def _next(self, prediction: Prediction) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def test_the_list_is_that_of_the_collections() -> None:
     assert (flux_2.max_input_images, flux_2.aspect_ratios[:2]) == (8, ("auto", "1:1"))
     assert (flux_2.resolutions, flux_2.sizes) == (("1K", "2K"), ())
     gpt = listed["openai/gpt-image-1.5"].capabilities
-    assert (gpt.max_images, gpt.max_input_images, gpt.backgrounds) == (10, None, ("auto", "transparent", "opaque"))
+    assert (gpt.max_images, gpt.max_input_images, gpt.backgrounds) == (10, 16, ("auto", "transparent", "opaque"))
     diffusion = listed["someone/diffusion"].capabilities
     assert (diffusion.streaming, diffusion.previews) == (True, PreviewSupport.IMAGES)
     two = listed["someone/two-images"].capabilities

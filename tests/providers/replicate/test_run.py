@@ -276,12 +276,8 @@ async def test_a_mask_is_sent_as_the_model_reads_it(model: str, left: int, right
         (drawing(FILL), Reason.OPERATION_NOT_SUPPORTED, []),
         (changing(png(), png(), model=FILL), Reason.INVALID_REQUEST, ["input.images"]),
         (changing(png(), model=FLUX_2, mask=half_mask()), Reason.OPERATION_NOT_SUPPORTED, []),
-        (drawing("replicate/flux-schnell"), Reason.MODEL_NOT_FOUND, []),
-        (drawing("replicate/owner/../predictions"), Reason.MODEL_NOT_FOUND, []),
-        (drawing("replicate/owner/name?x=y"), Reason.MODEL_NOT_FOUND, []),
-        (drawing("replicate/owner/name:latest!"), Reason.MODEL_NOT_FOUND, []),
     ],
-    ids=["no edits", "no words alone", "two images", "no masks", "no owner", "path", "query", "version"],
+    ids=["no edits", "no words alone", "two images", "no masks"],
 )
 async def test_what_the_vendor_would_refuse_is_refused_here(wish: Wish, reason: Reason, fields: list[str]) -> None:
     """With the field that is wrong, before anything is sent."""
@@ -290,6 +286,18 @@ async def test_what_the_vendor_would_refuse_is_refused_here(wish: Wish, reason: 
             await made.workshop.run(wish)
 
     assert (caught.value.reason, told(caught.value)) == (reason, fields)
+    assert made.fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "name", ["flux-schnell", "owner/../predictions", "owner/name?x=y", "owner/name:latest!", "a/b/c"]
+)
+async def test_what_can_be_no_model_is_not_asked_for(name: str) -> None:
+    """Nothing of it comes into the path of a request."""
+    async with replicate_workshop() as made:
+        broken = await made.workshop.broken(drawing(f"replicate/{name}"))
+
+    assert (broken.error.reason, broken.error.billed) == (Reason.MODEL_NOT_FOUND, Billed.NO)
     assert made.fake.requests == []
 
 

@@ -5,7 +5,7 @@ are what authors of models agree on, no more.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imagegen_server.domain.capabilities import Capabilities, PreviewSupport
@@ -41,9 +41,13 @@ PARAM_OPTIONS: Mapping[str, str] = {
 """Inputs that say what an option says, by that option. Those that may say a size or a resolution stay params."""
 
 _SIZE = re.compile(r"[0-9]{2,5}x[0-9]{2,5}")
+_RATIO = re.compile(r"[0-9.]{1,5}:[0-9.]{1,5}$", re.ASCII)
 _RESOLUTION = re.compile(r"[0-9](?:\.[0-9])?[kK]")
 CUSTOM = "custom"
 """The value that says: as `width` and `height` say."""
+
+_MOST_INPUTS = 16
+"""Input images where a model names no limit: what a request can hold."""
 
 _BLACK_MASK = re.compile(
     r"black(?:(?!white|[.,;]).){0,40}(?:inpaint|repaint|edit|chang|replac|fill)", re.IGNORECASE | re.DOTALL
@@ -139,7 +143,7 @@ class Inputs:
     def capabilities(self) -> Capabilities:
         """Say it as our API does."""
         listed = len(self.image_fields) == 1 and self.image_fields[0] in self.lists
-        most_inputs = self.most.get(self.image_fields[0]) if listed else len(self.image_fields) or None
+        most_inputs = self.most.get(self.image_fields[0], _MOST_INPUTS) if listed else len(self.image_fields) or None
         previews = PreviewSupport.IMAGES if self.iterates else PreviewSupport.PROGRESS
         needed = bool(set(self.image_fields) & self.required) or self.mask_field in self.required
         return Capabilities(
@@ -152,17 +156,20 @@ class Inputs:
             previews=PreviewSupport.UNKNOWN if self.guessed else previews,
             edits_without_words="prompt" not in self.required,
             options=None if self.guessed else self._options(),
-            sizes=() if self.pixels else tuple(self._named(pixels=True)),
-            aspect_ratios=tuple(
-                "auto" if ratio == _AUTO[0] else ratio
-                for ratio in self.values.get("aspect_ratio", ())
-                if ratio != CUSTOM and not (ratio == "auto" and _AUTO[0] in self.values["aspect_ratio"])
-            ),
-            resolutions=tuple(self._named(pixels=False)),
+            sizes=() if self.pixels else _unique(self._named(pixels=True)),
+            aspect_ratios=self._ratios(),
+            resolutions=_unique(self._named(pixels=False)),
             qualities=self.values.get("quality", ()),
             backgrounds=self.values.get("background", ()),
-            formats=tuple("jpeg" if name == "jpg" else name for name in self.values.get("output_format", ())),
+            formats=_unique(
+                "jpeg" if name.lower() == "jpg" else name.lower() for name in self.values.get("output_format", ())
+            ),
         )
+
+    def _ratios(self) -> tuple[str, ...]:
+        """List the ratios, without other words that stand beside them."""
+        listed = self.values.get("aspect_ratio", ())
+        return _unique("auto" if ratio in _AUTO else ratio for ratio in listed if ratio in _AUTO or _RATIO.match(ratio))
 
     def _named(self, *, pixels: bool) -> list[str]:
         """List the sizes, or the resolutions, that inputs name."""
@@ -178,7 +185,13 @@ class Inputs:
             named.add("size")
         if self._named(pixels=False):
             named.add("resolution")
+        if self.values.get("aspect_ratio") and not self._ratios():
+            named.discard("aspect_ratio")
         return frozenset(named) - {"count"}
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def inputs_in(document: object, *, public: bool) -> Inputs | None:

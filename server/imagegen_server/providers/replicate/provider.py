@@ -20,7 +20,7 @@ from .inputs import CONTROLLED, PARAM_OPTIONS, Inputs
 from .listing import Catalogue, Listed
 from .models import known_ids, known_inputs
 from .prediction import Exchange, predicted_events
-from .request import fitted, unsayable
+from .request import fitted, model_path, unsayable
 from .settings import ReplicateSettings
 
 _ASKED_AT_ONCE = 8
@@ -78,7 +78,7 @@ class Replicate(Provider):
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """See Provider.
 
-        :raises ImageError: INVALID_REQUEST, MODEL_NOT_FOUND
+        :raises ImageError: INVALID_REQUEST
         """
         return fitted(self._name, task, self._inputs(task.model))
 
@@ -88,6 +88,7 @@ class Replicate(Provider):
         :raises ImageError: what the vendor said, or what happened to the connection
         """
         assert call.http is not None
+        model_path(task.model)  # nothing else goes into a path
         key = call.key.reveal() if call.key else ""
         inputs, left_out = self._inputs(task.model), list[str]()
         if inputs.guessed and (told := await _asked(Catalogue(self._name, call.http, key), task.model, _TELLING)):

@@ -42,9 +42,8 @@ def model_path(model_id: str) -> tuple[str, str]:
 def fitted(provider: str, task: Task, inputs: Inputs) -> tuple[Task, Sequence[Warning]]:
     """Hold a task against the inputs of its model. `provider` is its configured name.
 
-    :raises ImageError: MODEL_NOT_FOUND, or INVALID_REQUEST with all violations
+    :raises ImageError: INVALID_REQUEST with all violations
     """
-    model_path(task.model)
     noted: list[Warning] = []
     options = _settled(task, inputs, noted)
     if task.prompt and "prompt" not in inputs.fields:
