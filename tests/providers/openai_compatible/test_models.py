@@ -69,6 +69,13 @@ async def test_a_declared_model_is_what_the_table_says() -> None:
     assert [model.id for model in await provider.models()] == ["flux", "plain"]
 
 
+async def test_a_model_that_does_not_edit_takes_neither_images_nor_masks() -> None:
+    """Whatever its server takes of others."""
+    able = OpenAICompatible("house", CompatibleSettings("recraft", {"m": ModelSettings(edit=False)})).model("m")
+
+    assert (able.capabilities.edit, able.capabilities.mask, able.capabilities.max_input_images) == (False, False, None)
+
+
 @pytest.mark.parametrize("dialect", SERVERS)
 async def test_the_list_is_that_of_the_server(dialect: str) -> None:
     """Where it has one, pictures only; what it named is known from then on."""

@@ -18,7 +18,7 @@ def capabilities_of(switches: Switches) -> Capabilities:
         streaming=switches.streaming,
         edit=edits,
         max_images=switches.max_images,
-        max_input_images=switches.max_input_images,
+        max_input_images=None if edits is False else switches.max_input_images,
         mask=False if switches.mask == "none" or edits is False else None,
         previews=PreviewSupport.IMAGES if switches.streaming else PreviewSupport.NONE,
         max_previews=MAX_PARTIAL_IMAGES if switches.streaming else None,
@@ -41,6 +41,8 @@ def declared_model(model_id: str, said: ModelSettings, usual: Capabilities) -> M
         qualities=said.qualities,
         formats=said.formats,
     )
+    if able.edit is False:
+        able = replace(able, mask=False, max_input_images=None)
     return Model(id=model_id, capabilities=able)
 
 
