@@ -5,26 +5,28 @@ base64 in its URL-safe form, we write camel case and the usual form.
 """
 
 import base64
-import json
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.image import InputImage
-from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Options, Task
-from imagegen_server.http.client import HttpClient, HttpSettings
-from imagegen_server.providers.base import Call
 from imagegen_server.providers.google import PROVIDER, GoogleSettings
 
 from tests.support.generation import as_input
-from tests.support.google_api import KEY, RATIOS, SIZES, camel, fake_google
-from tests.support.google_package import package_client, sent_by_package
+from tests.support.google_api import KEY, fake_google
+from tests.support.google_package import (
+    NOBODY,
+    OPTIONS,
+    blob,
+    package_client,
+    plain,
+    sent_by_adapter,
+    sent_by_package,
+)
 from tests.support.pictures import png
-from tests.support.recording import RecordedRequest, recorded
+from tests.support.recording import RecordedRequest
 from tests.support.tools import require_package
 from tests.support.wire import WireFixture, wire_fixtures
 
@@ -32,61 +34,17 @@ MODEL = "gemini-3-pro-image"
 SIGNATURE = b"a thought"
 
 
-async def sent_by_adapter(task: Task) -> RecordedRequest:
-    """Run a task against nobody and return what it would have sent."""
-    requests: list[RecordedRequest] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode()
-        requests.append(recorded(request.method, path, request.headers.multi_items(), request.read()))
-        return httpx.Response(200, json={"candidates": []})
-
-    class Reading(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            await request.aread()
-            return answer(request)
-
-    provider = PROVIDER.build("google", GoogleSettings())
-    http = HttpClient(HttpSettings("http://127.0.0.1:9/v1beta"), Reading())
-    call = Call(0.0, None, lambda _id: None, http, Secret(KEY))  # type: ignore[arg-type]  # nothing is logged
-    fitted, _ = provider.prepare(task)
-    with pytest.raises(ImageError):
-        async for _ in provider.run(fitted, call):
-            pass
-    (request,) = requests
-    return request
+async def sent(task: Task) -> RecordedRequest:
+    """Tell what the adapter sends."""
+    return await sent_by_adapter(PROVIDER.build("google", GoogleSettings()), task, f"{NOBODY}/v1beta")
 
 
-def plain(request: RecordedRequest) -> Any:
-    """What was said, in one form of JSON."""
-
-    def usual(value: Any) -> Any:
-        if isinstance(value, dict):
-            data = value.get("data")
-            if isinstance(data, str):
-                value = value | {"data": data.replace("-", "+").replace("_", "/")}
-            return {name: usual(item) for name, item in value.items()}
-        return [usual(item) for item in value] if isinstance(value, list) else value
-
-    return usual(camel(json.loads(request.body)))
-
-
-def blob(types: Any, data: bytes, **more: Any) -> Any:
-    """A part with a picture, as the package wants it."""
-    return types.Part(inline_data=types.Blob(data=data, mime_type="image/png"), **more)
-
-
-OPTIONS = st.fixed_dictionaries(
-    {},
-    optional={
-        "aspect_ratio": st.sampled_from(sorted(RATIOS)),
-        "resolution": st.sampled_from(sorted(SIZES)),
-        "seed": st.integers(0, 2**31 - 1),
-    },
+@given(
+    options=st.fixed_dictionaries({}, optional=OPTIONS),
+    pictures=st.integers(0, 3),
+    previews=st.sampled_from([0, 2]),
+    safe=st.booleans(),
 )
-
-
-@given(options=OPTIONS, pictures=st.integers(0, 3), previews=st.sampled_from([0, 2]), safe=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_the_adapter_sends_what_the_package_sends(
     options: dict[str, Any], pictures: int, previews: int, *, safe: bool
@@ -117,7 +75,7 @@ async def test_the_adapter_sends_what_the_package_sends(
         generate = models.generate_content_stream if previews else models.generate_content
         return generate(model=MODEL, contents=contents, config=config)
 
-    ours, theirs = await sent_by_adapter(task), await sent_by_package(call)
+    ours, theirs = await sent(task), await sent_by_package(call)
 
     assert (ours.method, ours.path, ours.query) == (theirs.method, theirs.path, theirs.query)
     assert ours.headers["x-goog-api-key"] == theirs.headers["x-goog-api-key"] == KEY
@@ -138,7 +96,7 @@ async def test_a_further_turn_is_the_conversation_that_the_package_holds() -> No
         types.Content(role="user", parts=[types.Part(text="make it red"), blob(types, other)]),
     ]
 
-    ours = await sent_by_adapter(task)
+    ours = await sent(task)
     theirs = await sent_by_package(
         lambda models: models.generate_content(model=MODEL, contents=contents, config=config)
     )
@@ -178,7 +136,7 @@ async def test_the_fake_refuses_as_the_package_reads_it() -> None:
             (KEY, "gemini-0", "a boat"),
             (KEY, MODEL, [unsigned, ask]),
         ):
-            async with package_client(base, key=key) as models:
+            async with package_client(base, api_key=key) as models:
                 with pytest.raises(errors.ClientError) as caught:
                     await models.generate_content(model=model, contents=contents)
             seen.append((caught.value.code, caught.value.status))

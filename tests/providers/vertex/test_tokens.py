@@ -98,7 +98,7 @@ async def test_credentials_are_found_where_the_vendor_keeps_them(
 
 
 async def test_a_machine_has_an_account(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its metadata server is asked, by our own client, though a proxy is set up."""
+    """Its metadata server is asked, by our own client."""
     metadata = require_package("google.auth.compute_engine._metadata")
     host = issuer.base_url.removeprefix("http://")
     monkeypatch.setattr(metadata, "_NO_GCE_CHECK", False)

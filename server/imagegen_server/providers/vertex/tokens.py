@@ -103,7 +103,8 @@ class AccessTokens:
         self._client = self._client or open_blocking(settings, _STEP_SECONDS)
         request = partial(_exchange, self._client)
         credentials = self._credentials or self._found(request)
-        credentials.refresh(request)
+        if not credentials.valid:
+            credentials.refresh(request)
         return credentials
 
     def _found(self, request: Any) -> Any:
