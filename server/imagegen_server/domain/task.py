@@ -57,6 +57,15 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryWish:
+    """What may be done again or elsewhere, as the proto message RetryPolicy says it."""
+
+    fallback_models: tuple[str, ...] = ()
+    retry_ambiguous: bool = False
+    fallback_on_content_filtered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One provider request: everything that a provider needs to know.
 
@@ -64,7 +73,8 @@ class Task:
     list; its `count` and `preview_count` are never None here and already fit the model. `params` are the provider's
     own parameters as JSON, to be sent unmodified. `usual_size` is what an adapter expects of a model that chooses the
     size itself, so that no more memory is set aside than such a picture takes. `strict`: what would not be done as
-    asked shall be refused; the server sees to it as far as it knows the model.
+    asked shall be refused; the server sees to it as far as it knows the model. `retry` is what the caller allows, for
+    providers that ask further ones.
     """
 
     operation: Operation
@@ -76,6 +86,7 @@ class Task:
     params: JsonObject = dataclasses.field(default_factory=dict)
     usual_size: PixelSize | None = None
     strict: bool = False
+    retry: RetryWish = RetryWish()
 
     @property
     def count(self) -> int:
@@ -86,15 +97,6 @@ class Task:
     def preview_count(self) -> int:
         """Previews wanted per image."""
         return self.options.preview_count or 0
-
-
-@dataclass(frozen=True, slots=True)
-class RetryWish:
-    """What may be done again or elsewhere, as the proto message RetryPolicy says it."""
-
-    fallback_models: tuple[str, ...] = ()
-    retry_ambiguous: bool = False
-    fallback_on_content_filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import json
 import math
 import time
 from contextlib import aclosing
@@ -251,7 +252,9 @@ class Batch:
         )
 
     def _idempotency_key(self, number: int) -> str:
-        attempt = f"{self._generation.id}/{self._first_index}/{self._candidate.model}/{number}"
+        """Name an attempt. After a restart of this server a caller's own request_id leads to the same name again."""
+        caller, request_id = self._generation.caller, self._generation.request_id
+        attempt = json.dumps([caller, request_id, self._first_index, self._candidate.model, number])
         return hashlib.sha256(attempt.encode()).hexdigest()[:32]
 
     async def _fetch(self, url: str) -> bytes:

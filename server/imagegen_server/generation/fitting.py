@@ -95,7 +95,15 @@ def fit(merged: Merged, entry: ProviderEntry, model: Model, noted: list[Warning]
         wish.options, **unknown, count=wish.options.count or 1, preview_count=_previews(wish, model, noted)
     )
     return Task(
-        wish.operation, model.id, wish.prompt, options, wish.images, wish.mask, merged.params, strict=wish.strict
+        wish.operation,
+        model.id,
+        wish.prompt,
+        options,
+        wish.images,
+        wish.mask,
+        merged.params,
+        strict=wish.strict,
+        retry=wish.retry,
     )
 
 

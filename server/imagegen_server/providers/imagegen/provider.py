@@ -91,12 +91,12 @@ class Imagegen(SelfConnected):
             await reading.stop()
 
     async def _begin(self, client: imagegen.AsyncClient, task: Task, call: Call) -> imagegen.AsyncImageStream:
-        settings = settings_of(task, call)
         if task.operation is Operation.GENERATE:
-            return client.stream(task.model, task.prompt, **settings)
+            return client.stream(task.model, task.prompt, **settings_of(task, call))
         inputs = Inputs(client, task, self._name)
         images = [await inputs.give(image) for image in task.images]
         mask = await inputs.give(task.mask) if task.mask else None
+        settings = settings_of(task, call, [*images, *([mask] if mask else [])])
         return client.stream_edit(task.model, task.prompt, images=images, mask=mask, **settings)
 
     def unsent(self, task: Task, call: Call) -> Unsent:  # noqa: ARG002 - nothing of it is shown

@@ -1,8 +1,11 @@
 """What is asked of the other server."""
 
+import hashlib
+import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import imagegen
 
@@ -34,17 +37,30 @@ def check(task: Task, here: str) -> None:
         raise ImageError(Reason.INVALID_REQUEST, f"{wrong[0].field}: {wrong[0].description}", violations=wrong)
 
 
-def settings_of(task: Task, call: Call) -> imagegen.CallSettings:
-    """Say everything but prompt and images. The attempt's own name makes that nothing is bought twice."""
+def settings_of(task: Task, call: Call, images: Sequence[imagegen.Image] = ()) -> imagegen.CallSettings:
+    """Say everything but prompt and images. `images` are all that go along, the mask last."""
     settings: imagegen.CallSettings = {
         "options": _options(task.options),
         "params": {name: value for name, value in task.params.items() if isinstance(value, dict)},
         "strict": task.strict,
         "timeout": seconds_left(call),
+        "retry_ambiguous": task.retry.retry_ambiguous or None,
+        "fallback_on_content_filtered": task.retry.fallback_on_content_filtered or None,
     }
     if call.idempotency_key:
-        settings["request_id"] = call.idempotency_key
+        settings["request_id"] = _request_id(task, call, images)
     return settings
+
+
+def _request_id(task: Task, call: Call, images: Sequence[imagegen.Image]) -> str:
+    """Name an attempt at this wish, so that the other server buys nothing twice.
+
+    Two servers with one token may have callers of the same name with the same request_id, who wish for other things.
+    """
+    fields = {name: value for name, value in _option_fields(task.options).items() if name != "preview_count"}
+    said = [call.idempotency_key, task.model, task.prompt, fields, task.params, task.strict, asdict(task.retry)]
+    said.append([image.sha256 for image in images])
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()[:32]
 
 
 def seconds_left(call: Call) -> float | None:
@@ -118,6 +134,9 @@ def unsent(task: Task, address: str, *, secure: bool) -> Unsent:
         "params": dict(task.params),
         "strict": task.strict,
     }
+    # Models to fall back to have names of ours.
+    if allowed := {name: True for name, given in asdict(task.retry).items() if given is True}:
+        body["retry"] = dict(allowed)
     scheme = "https" if secure else "http"
     return Unsent("GRPC", f"{scheme}://{address}/imagegen.v1.ImageService/{method}", json_text(body))
 
