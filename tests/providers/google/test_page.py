@@ -10,7 +10,7 @@ from imagegen_server.domain.errors import Reason
 from imagegen_server.providers.google import PROVIDER
 from imagegen_server.providers.google.models import find_model, living_models
 from imagegen_server.providers.google.provider import Google
-from imagegen_server.providers.google.request import PARAM_PATHS
+from imagegen_server.providers.google.request import FILES, PARAM_PATHS
 
 from tests.support.docs_page import Page
 
@@ -52,7 +52,7 @@ def test_params_reasons_and_key() -> None:
     """What is refused, every reason that the adapter can have, and the variable of the key."""
     reasons = {row[0] for row in PAGE.rows("\n## Errors\n")}
 
-    assert all(f"`{name}`" in PAGE.part("Params") for name in Google.controlled_params)
+    assert all(f"`{name}`" in PAGE.part("Params") for name in {*Google.controlled_params, FILES})
     assert {Reason(number).name for number in range(1, 12)} <= reasons <= set(Reason.__members__)
     assert PROVIDER.remote is not None
     assert f"export {PROVIDER.remote.key_env}=" in PAGE.part("The key")
