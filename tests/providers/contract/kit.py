@@ -30,10 +30,13 @@ def _say(fixture: WireFixture, _fake: FakeVendor) -> Sequence[Answer]:
 class Kit:
     """One provider type, the fake that it talks to, and models that the fake has.
 
+    `variant` names what sets it apart from other kits of the same type, if there are any.
+
     `draws`, `edits` and `masks` are ids of models that draw, edit, and edit with a mask; `previews` is one that shows
     previews. "" = the vendor has none, which the suite holds against the capabilities.
     `build` makes the provider if there is more to it than default settings: a region, a fast pace of asking.
-    `environment` is what enables the type without a table besides its key's variable.
+    `environment` is what enables the type without a table besides its key's variable; a type that no variable enables
+    has a `table`, and what that refers to is in `environment`.
     `page` and `wire` name the page in docs and the folder of wire fixtures, where they are not the type's own.
     `values` are values of options, where the capabilities list none and the usual one of the suite will not do;
     `along` are options that must stand beside one: compression beside a format.
@@ -52,7 +55,9 @@ class Kit:
     masks: str = ""
     previews: str = ""
     build: Callable[[], Provider] | None = None
+    variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    table: Mapping[str, object] = field(default_factory=dict)
     page: str = ""
     wire: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -115,12 +120,20 @@ class Kit:
         return make(prompt=PROMPT, count=fixture.count, preview_count=fixture.partial_images)
 
 
+BY_ITSELF: Mapping[str, str] = {
+    "sandbox": "draws without a vendor; tests/unit/providers/sandbox",
+    "imagegen": "asks a whole server of ours, and not by HTTP; tests/providers/imagegen",
+}
+"""Types that need no kit: why, and where their own suite is."""
+
+
 def kits() -> list[Kit]:
-    """Load every kit, in the order of their names."""
+    """Load every kit, in the order of their names. A module of kits has one, or a tuple of variants."""
     names = sorted(path.stem for path in (Path(__file__).parent / "kits").glob("*.py"))
-    return [import_module(f"tests.providers.contract.kits.{name}").KIT for name in names]
+    modules = [import_module(f"tests.providers.contract.kits.{name}") for name in names]
+    return [kit for module in modules for kit in getattr(module, "KITS", None) or (module.KIT,)]
 
 
 def kit_name(kit: Kit) -> str:
     """Name a kit in the name of a test."""
-    return kit.name
+    return f"{kit.name}-{kit.variant}" if kit.variant else kit.name

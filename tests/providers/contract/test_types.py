@@ -19,12 +19,9 @@ from imagegen_server.providers.registry import ENTRY_POINT_GROUP
 
 from tests.support.docs_page import Page
 
-from .kit import Kit, kit_name, kits
+from .kit import BY_ITSELF, Kit, kit_name, kits
 
 KITS = pytest.mark.parametrize("kit", kits(), ids=kit_name)
-BY_ITSELF = {"sandbox": "draws without a vendor, and has a suite of its own in tests/unit/providers/sandbox"}
-"""Installed types that need no kit, and why."""
-
 _NUMBERED = re.compile(r"_\d+$|\[\]$")
 
 
@@ -97,20 +94,27 @@ def variables_of(remote: Remote[Any]) -> set[str]:
     return {name for names in several for name in names}
 
 
+def set_up(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say in the environment what a provider needs."""
+    assert kit.kind.remote is not None
+    key = {kit.kind.remote.key_env: kit.key} if kit.kind.remote.key_env else {}
+    for name, value in {**key, **kit.environment}.items():
+        monkeypatch.setenv(name, value)
+
+
 @KITS
 def test_the_environment_is_enough(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the vendor's variable the provider is there without a table, wherever the server listens; else it is not."""
     remote = kit.kind.remote
     assert remote is not None
     types = {kit.name: kit.kind}
-    for name in {remote.key_env, *variables_of(remote), *kit.environment}:
+    for name in {remote.key_env or "NONE", *variables_of(remote), *kit.environment}:
         monkeypatch.delenv(name, raising=False)
     assert implicit_tables(types, loopback=True) == {}
 
-    for name, value in {remote.key_env: kit.key, **kit.environment}.items():
-        monkeypatch.setenv(name, value)
-    assert list(implicit_tables(types, loopback=False)) == [kit.name]
-    config = provider_config(kit.name, ProviderTable(), types)
+    set_up(kit, monkeypatch)
+    assert list(implicit_tables(types, loopback=False)) == ([kit.name] if remote.key_env else [])
+    config = provider_config(kit.name, ProviderTable.model_validate(kit.table), types)
 
     assert config.http is not None
     assert config.http.base_url.startswith("https://")
@@ -121,10 +125,7 @@ def test_the_environment_is_enough(kit: Kit, monkeypatch: pytest.MonkeyPatch) ->
 @KITS
 def test_a_key_does_not_go_elsewhere_by_mistake(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of another name with an address of its own gets the vendor's key only if it says so."""
-    remote = kit.kind.remote
-    assert remote is not None
-    for name, value in {remote.key_env: kit.key, **kit.environment}.items():
-        monkeypatch.setenv(name, value)
+    set_up(kit, monkeypatch)
     table = ProviderTable.model_validate({"type": kit.name, "base_url": "https://gateway.example"})
     with suppress(ConfigError):
         assert provider_config("gateway", table, {kit.name: kit.kind}).upstream.keys == ()
@@ -137,14 +138,17 @@ def test_the_page_tells_what_an_operator_needs(kit: Kit) -> None:
     assert remote is not None
     # One of several with numbers stands for all of them.
     params = {_NUMBERED.sub("", name) for name in {*provider.param_options, *provider.controlled_params}}
+    if kit.variant:
+        # Fields that the settings name stand there as values of the settings.
+        params = set()
     settings = {field.name for field in dataclasses.fields(kit.kind.settings)}
 
-    assert f"export {remote.key_env}=" in page.text
+    assert not remote.key_env or f"export {remote.key_env}=" in page.text
     assert [name for name in sorted(params) if f"`{name}`" not in page.text] == []
     assert settings <= set(re.findall(r"\w+", page.text))
     assert {Reason(number).name for number in range(1, 12)} - set(page.text.replace("|", " ").split()) == set()
     assert "It was never run against the live service." in page.sentences
-    assert f"[providers.{kit.name}]" in page.text
+    assert f"[providers.{kit.name}]" in page.text or f'type = "{kit.name}"' in page.text
 
 
 @INSTALLED
@@ -152,6 +156,7 @@ def test_the_configuration_page_has_a_part_for_it(kit: Kit) -> None:
     """With its variable in the table of those that are there by themselves."""
     page = Page("configuration.md")
     assert kit.kind.remote is not None
+    variable = kit.kind.remote.key_env
 
     assert f'\n### type = "{kit.name}"\n' in page.text
-    assert f"| `{kit.name}` | `{kit.kind.remote.key_env}`" in page.text
+    assert not variable or f"| `{kit.name}` | `{variable}`" in page.text
