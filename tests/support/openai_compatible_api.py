@@ -313,7 +313,7 @@ class FakeServer(FakeVendor):
         for name in place.needs:
             if name not in values:
                 raise self.refused(400, f"{name} required", "missing", name)
-        if values.get("model", MODEL) not in (MODEL, "acme/painter-2", "recraftv4", "sd-cpp-local"):
+        if values.get("model", MODEL) not in (MODEL, "acme/painter-2", "recraftv3", "recraftv4", "sd-cpp-local"):
             raise self.refused(404, f"The model {values['model']} does not exist.", "model_not_found", "model")
         return values
 

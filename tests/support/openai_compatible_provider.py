@@ -17,7 +17,7 @@ from imagegen_server.providers.registry import ProviderEntry, Registry
 from .generation import Workshop, workshop_of
 from .openai_compatible_api import KEY, MODEL, FakeServer, fake_server
 
-NAMES = {"recraft": "recraftv4", "sd-server": "sd-cpp-local"}
+NAMES = {"recraft": "recraftv3", "sd-server": "sd-cpp-local"}
 """Models of servers that do not take any name."""
 
 

@@ -69,6 +69,18 @@ async def test_a_declared_model_is_what_the_table_says() -> None:
     assert [model.id for model in await provider.models()] == ["flux", "plain"]
 
 
+def test_recrafts_generations_differ() -> None:
+    """The fourth knows no negative prompt and has a list of ratios; the third edits and takes masks."""
+    provider = OpenAICompatible("house", CompatibleSettings("recraft"))
+    fourth, third = (provider.model(name).capabilities for name in ("recraftv4_1", "recraftv3"))
+
+    assert fourth.options == frozenset({"size", "aspect_ratio", "seed"})
+    assert third.options == frozenset({"size", "aspect_ratio", "seed", "negative_prompt"})
+    assert (len(fourth.aspect_ratios), len(fourth.sizes), third.sizes) == (14, 14, ())
+    assert (third.edit, third.mask, fourth.edit) == (True, True, None)
+    assert not provider.model("recraftv9").known
+
+
 async def test_a_model_that_does_not_edit_takes_neither_images_nor_masks() -> None:
     """Whatever its server takes of others."""
     able = OpenAICompatible("house", CompatibleSettings("recraft", {"m": ModelSettings(edit=False)})).model("m")

@@ -52,8 +52,8 @@ def test_every_preset_stands_on_the_page() -> None:
     for dialect, preset in PRESETS.items():
         if preset.base_url:
             assert re.search(rf"`{dialect}` (?:is )?at `{re.escape(preset.base_url)}`", PAGE.sentences)
-    known = PAGE.sentences.partition("Known of Recraft without that: ")[2].partition(". ")[0]
-    assert tuple(PAGE.names(known)) == PRESETS["recraft"].models
+    known = PAGE.sentences.partition("Known of Recraft without that, ")[2].partition(". ")[0]
+    assert PAGE.names(known) == list(PRESETS["recraft"].models)
 
 
 def test_every_switch_stands_on_the_page_with_its_default() -> None:

@@ -18,7 +18,7 @@ from imagegen_server.providers.openai.images_api import ImagesApi, bearer
 from .dialect import dialect_of
 from .models import capabilities_of, declared_model, listed_ids
 from .request import fields_of, files_of, fitted, images_in_json, mask_as
-from .settings import CompatibleSettings, ModelSettings, Switches
+from .settings import CompatibleSettings, Switches
 
 _MOST_LIST_BYTES = 16 * 1024 * 1024
 _CONTROLLED = frozenset({"model", "prompt", "stream", "response_format"})
@@ -36,7 +36,7 @@ class OpenAICompatible(ImagesApi):
         vars(self).update(param_options=options, controlled_params=controlled_params(switches))
         self._switches = switches
         self._usual = capabilities_of(switches)
-        named = {**dict.fromkeys(switches.models, ModelSettings()), **settings.models}
+        named = {**switches.models, **settings.models}
         self._declared = {model_id: declared_model(model_id, said, self._usual) for model_id, said in named.items()}
         self._listed: Mapping[str, Model] = {}
 

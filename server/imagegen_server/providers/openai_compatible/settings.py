@@ -18,10 +18,38 @@ from imagegen_server.domain.task import Options
 Way = Literal["form", "json"]
 Dialect = Literal["openai", "together", "recraft", "deepinfra", "localai", "sglang", "vllm-omni", "sd-server"]
 
+_OPTIONS = frozenset(Options.__slots__) - {"count", "preview_count"}
+_PATHS = ("edit_path", "mask_path")
 BY_ANY_NAME: Mapping[str, str] = {"quality": "quality", "background": "background"}
 _FORMAT: Mapping[str, str] = {"format": "output_format"}
 _COMPRESSION: Mapping[str, str] = {"compression": "output_compression"}
 _DIFFUSION: Mapping[str, str] = {"seed": "seed", "negative_prompt": "negative_prompt"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """What one model can do, as far as it differs from the others of its server; see Capabilities. None = as they.
+
+    :raises ValueError: an option that is none
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    generate: bool | None = None
+    edit: bool | None = None
+    mask: bool | None = None
+    max_images: int | None = None
+    max_input_images: int | None = None
+    options: tuple[str, ...] | None = None
+    sizes: tuple[str, ...] = ()
+    aspect_ratios: tuple[str, ...] = ()
+    qualities: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        if unknown := sorted(set(self.options or ()) - _OPTIONS):
+            raise ValueError(f"options: {unknown[0]!r} is none; there are {', '.join(sorted(_OPTIONS))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +95,7 @@ class Switches:
     max_input_images: int | None = None
     streaming: bool = False
     list_models: bool = False
-    models: tuple[str, ...] = ()
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
     credits_per_usd: float = 0.0
 
     def way_of_edit(self, *, masked: bool) -> Way | None:
@@ -75,6 +103,27 @@ class Switches:
         way = (self.mask_edits or self.edits) if masked else self.edits
         return None if way == "none" else way
 
+
+_RATIOS = ("1:1", "2:1", "1:2", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "6:10", "14:10", "10:14", "16:9", "9:16")
+_SIZES = (
+    *("1024x1024", "1536x768", "768x1536", "1280x832", "832x1280", "1216x896", "896x1216"),
+    *("1152x896", "896x1152", "832x1344", "1280x896", "896x1280", "1344x768", "768x1344"),
+)
+_FOURTH = ModelSettings(options=("size", "aspect_ratio", "seed"), aspect_ratios=_RATIOS)
+_FOURTH_OF_1K = replace(_FOURTH, sizes=_SIZES)
+_THIRD = ModelSettings(edit=True, mask=True)
+_RECRAFT: Mapping[str, ModelSettings] = {
+    "recraftv4_1": _FOURTH_OF_1K,
+    "recraftv4_1_flash": _FOURTH_OF_1K,
+    "recraftv4_1_utility": _FOURTH_OF_1K,
+    **dict.fromkeys(("recraftv4_1_pro", "recraftv4_1_utility_pro"), _FOURTH),
+    **dict.fromkeys(("recraftv4_1_vector", "recraftv4_1_pro_vector"), _FOURTH),
+    "recraftv4": replace(_FOURTH_OF_1K, edit=True, mask=True),
+    **dict.fromkeys(("recraftv4_pro", "recraftv4_vector", "recraftv4_pro_vector"), _FOURTH),
+    **dict.fromkeys(("recraftv3", "recraftv3_vector"), _THIRD),
+    **dict.fromkeys(("recraftv2", "recraftv2_vector"), ModelSettings()),
+}
+"""Of the fourth generation negative prompts are not known; what is not said of edits and masks is not known to us."""
 
 PRESETS: Mapping[str, Switches] = {
     "openai": Switches(),
@@ -104,10 +153,7 @@ PRESETS: Mapping[str, Switches] = {
         mask_path="/images/inpaint",
         max_images=6,
         max_input_images=1,
-        models=(
-            *("recraftv4", "recraftv4_vector", "recraftv4_pro", "recraftv4_pro_vector"),
-            *("recraftv3", "recraftv3_vector", "recraftv2", "recraftv2_vector"),
-        ),
+        models=_RECRAFT,
         credits_per_usd=1000.0,
     ),
     "deepinfra": Switches(base_url="https://api.deepinfra.com/v1/openai", options={}),
@@ -152,35 +198,6 @@ PRESETS: Mapping[str, Switches] = {
     ),
 }
 """What is known of some, by the value of `dialect`. "openai" is what is left when nothing is said."""
-
-_OPTIONS = frozenset(Options.__slots__) - {"count", "preview_count"}
-_PATHS = ("edit_path", "mask_path")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """What one model can do, as far as it differs from the others of its server; see Capabilities. None = as they.
-
-    :raises ValueError: an option that is none
-    """
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
-
-    generate: bool | None = None
-    edit: bool | None = None
-    mask: bool | None = None
-    max_images: int | None = None
-    max_input_images: int | None = None
-    options: tuple[str, ...] | None = None
-    sizes: tuple[str, ...] = ()
-    aspect_ratios: tuple[str, ...] = ()
-    qualities: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check the names."""
-        if unknown := sorted(set(self.options or ()) - _OPTIONS):
-            raise ValueError(f"options: {unknown[0]!r} is none; there are {', '.join(sorted(_OPTIONS))}")
 
 
 @dataclass(frozen=True, slots=True)
