@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from dataclasses import fields
+from pathlib import Path
 
 import grpc
 import imagegen
@@ -17,9 +18,14 @@ from imagegen_server.providers.imagegen import PROVIDER, ImagegenSettings, error
 from imagegen_server.rpc.route import MOST_SERVERS
 from imagegen_server.rpc.status import MAX_DETAILS_BYTES
 
+from tests.parity.service import openai_service
+from tests.support.docs_lines import block, run_lines
 from tests.support.docs_page import Page
+from tests.support.imagegen_provider import far_at
+from tests.support.server import running_server
 
 PAGE = Page("imagegen.md")
+PATH = "docs/imagegen.md"
 TRANSLATED = [
     (theirs, ours)
     for row in PAGE.rows("is nothing that yours can mend:\n")
@@ -98,6 +104,16 @@ def test_a_reason_that_is_newer_than_we_are_is_a_providers() -> None:
     newer = imagegen.ImageGenError("", "ERROR_REASON_99", billed="yes", metadata={"provider": "x", "http_status": "?"})
     error = errors.error_of(newer, "far")
     assert (error.reason, error.billed, error.http_status) == (Reason.PROVIDER_ERROR, Billed.YES, None)
+
+
+async def test_the_params_of_the_page_reach_the_vendor(tmp_path: Path) -> None:
+    """The call as it is written: through this server and the other one, a picture comes back."""
+    async with openai_service() as service, running_server(far_at(service.server.address)) as near:
+        ran = await run_lines(block(PATH, "Generate"), near.address, tmp_path)
+
+    assert ran.status == 0, ran
+    assert service.fake.requests[-1].json["moderation"] == "low"
+    assert json.loads(ran.stdout)["model"] == "far/openai/gpt-image-2"
 
 
 def test_the_numbers_are_true() -> None:
