@@ -3,14 +3,16 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import imagegen
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2
-from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Complete, ProviderEvent
 from imagegen_server.domain.task import Task
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.providers.base import Call
+from imagegen_server.providers.imagegen.errors import error_of
 
 from tests.support.imagegen_provider import far_at
 from tests.support.imagegen_told import Told, hear
@@ -113,3 +115,12 @@ async def test_another_model_of_the_far_server_is_tried_if_the_caller_allows_it(
         told = await hear(near, allowed)
 
     assert [one.model for one in told.result.attempts] == ["far/sandbox/fail-content-filtered", "far/sandbox/scene"]
+
+
+def test_what_has_expired_there_is_not_bought_again() -> None:
+    """It was made and paid for by an attempt of the same name: neither another attempt nor another model may follow."""
+    told = imagegen.ImageGenError("gone", "RESULT_EXPIRED", billed="no", metadata={"billed": "no"})
+
+    error = error_of(told, "far")
+
+    assert (error.reason, error.billed) == (Reason.RESULT_EXPIRED, Billed.UNKNOWN)

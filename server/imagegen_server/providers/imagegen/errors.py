@@ -24,7 +24,6 @@ _OF_A_CALLER: Mapping[str, Reason] = {
     "STORE_UNAVAILABLE": Reason.PROVIDER_UNAVAILABLE,
     # It has lost or forgotten what was begun for us.
     "GENERATION_NOT_FOUND": Reason.PROVIDER_ERROR,
-    "RESULT_EXPIRED": Reason.PROVIDER_ERROR,
     "WRONG_INSTANCE": Reason.PROVIDER_ERROR,
     "IMAGE_NOT_FOUND": Reason.PROVIDER_ERROR,
     "REQUEST_ID_REUSED": Reason.PROVIDER_ERROR,
@@ -106,7 +105,7 @@ def _error(
     return ImageError(
         reason_of(reason) if by_provider else _OF_A_CALLER.get(reason) or reason_of(reason),
         message if by_provider else f"{here}: {message}",
-        billed=_BILLED[billed],
+        billed=_billed(reason, billed, by_provider=by_provider),
         stage=metadata.get("stage", ""),
         sent=billed != "no",
         http_status=int(status) if status.isdecimal() else None,
@@ -116,6 +115,11 @@ def _error(
         violations=violations or (),
         metadata={key: f"{here}/{metadata[key]}" for key in ("provider", "model") if metadata.get(key)},
     )
+
+
+def _billed(reason: str, billed: str, *, by_provider: bool) -> Billed:
+    """Tell whether it was paid for. What has expired there was: it must not look as if it could be bought again."""
+    return Billed.UNKNOWN if reason == "RESULT_EXPIRED" and not by_provider else _BILLED[billed]
 
 
 def reason_of(name: str) -> Reason:
