@@ -115,14 +115,14 @@ async def test_what_no_kit_model_does_no_model_does(kit: Kit) -> None:
     async with bench_of(kit) as bench:
         able = [model.capabilities for model in await models_of(bench)]
 
-    for name, told in (
+    for name, can_it in (
         (kit.masks, [can.mask for can in able]),
         (kit.edits, [can.edit for can in able]),
         (kit.draws, [can.generate for can in able]),
         (kit.previews, [_previews(can) for can in able]),
     ):
-        assert name or True not in told
-        assert not name or set(told) != {False}
+        assert name or True not in can_it
+        assert not name or set(can_it) != {False}
 
 
 def _previews(able: Capabilities) -> bool | None:

@@ -1,5 +1,8 @@
 """What every adapter makes of a picture that came as it should."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from imagegen_server.domain.events import Complete, Failed, Finished, ImageFinished, Preview
 from imagegen_server.domain.result import AttemptOutcome
@@ -109,3 +112,15 @@ async def test_pictures_go_in_as_they_are_and_in_their_order(kit: Kit) -> None:
 
     assert -1 not in places
     assert places == sorted(places)
+
+
+@KITS
+async def test_generations_side_by_side_keep_apart(kit: Kit) -> None:
+    """A provider is one object for all callers: each wish is sent once, with its own words, and has its picture."""
+    async with bench_of(kit) as bench:
+        wishes = [replace(wish, prompt=f"boat number {n}.") for n, wish in enumerate(kit.wishes() * 3)]
+        results = await asyncio.gather(*(bench.workshop.result(wish) for wish in wishes))
+        sent = [[wish.prompt for wish in wishes if wish.prompt.encode() in call.body] for call in bench.orders]
+
+    assert [len(result.images) for result in results] == [1] * len(wishes)
+    assert sorted(sent) == sorted([wish.prompt] for wish in wishes)
