@@ -112,12 +112,12 @@ async def test_a_model_that_nobody_has_asked_after_is_asked_for_its_inputs() -> 
 
     assert questions == ["/v1/models/someone/secret"]
     assert creations[1].json["input"] == {"prompt": "a boat", "aspect_ratio": "16:9", "negative_prompt": "rain"}
-    assert first.metadata["replicate"]["options_left_out"] == ["size", "quality"]
+    assert first.metadata["replicate"]["left_out"] == ["options.size", "options.quality"]
     assert {(warning.field, warning.reason) for warning in second.warnings} == {
         ("options.size", WarningReason.IGNORED),
         ("options.quality", WarningReason.IGNORED),
     }
-    assert "options_left_out" not in second.metadata["replicate"]
+    assert "left_out" not in second.metadata["replicate"]
 
 
 async def test_strict_refuses_what_a_model_turns_out_not_to_have() -> None:
@@ -146,6 +146,18 @@ async def test_a_model_that_turns_out_not_to_do_it(wish: object, reason: Reason)
         broken = await made.workshop.broken(wish)  # type: ignore[arg-type]
 
     assert (broken.error.reason, broken.error.billed) == (reason, Billed.NO)
+    assert [call.method for call in made.fake.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("model", ["someone/upscaler", "someone/two-images", "someone/gone-silent"])
+async def test_no_image_is_left_out(model: str) -> None:
+    """More than a model turns out to take, or is thought to take, are refused before anything is spent."""
+    async with replicate_workshop() as made:
+        made.fake.retouch = lambda _, answer: answer if "silent" not in model else html_answer(503)
+        broken = await made.workshop.broken(editing(png(), png(), png(), model=f"replicate/{model}"))
+
+    assert (broken.error.reason, broken.error.billed) == (Reason.INVALID_REQUEST, Billed.NO)
+    assert [violation.field for violation in broken.error.violations] == ["input.images"]
     assert [call.method for call in made.fake.requests] == ["GET"]
 
 

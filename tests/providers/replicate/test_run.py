@@ -1,20 +1,18 @@
 """The provider as the engine runs it, on a strict fake of the vendor."""
 
-import base64
-import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Phase, PreviewShown, Progress
-from imagegen_server.domain.result import AttemptOutcome, Warning, WarningReason
-from imagegen_server.domain.task import Options, PixelSize, Wish
+from imagegen_server.domain.result import AttemptOutcome, Warning
+from imagegen_server.domain.task import Options, Wish
 from imagegen_server.providers.replicate import ReplicateSettings
 from PIL import Image
 
 from tests.support.generation import drawing, editing, told
-from tests.support.pictures import encoded, noisy_png, png
+from tests.support.pictures import encoded, png
 from tests.support.replicate_api import KEY, PREDICT_SECONDS, SEED, said
 from tests.support.replicate_models import VERSION
 from tests.support.replicate_provider import MODEL, replicate_workshop
@@ -116,160 +114,6 @@ async def test_a_list_that_grows_is_previews() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "sent"),
-    [
-        (drawing(MODEL), {}),
-        (drawing(MODEL, aspect_ratio="9:21", seed=5), {"aspect_ratio": "9:21", "seed": 5}),
-        (drawing(MODEL, format="jpeg", compression=70), {"output_format": "jpg", "output_quality": 70}),
-        (drawing(MODEL, resolution="1K"), {"megapixels": "1"}),
-        (drawing(FLUX_2, size=PixelSize(640, 480)), {"aspect_ratio": "custom", "width": 640, "height": 480}),
-        (drawing(FLUX_2, aspect_ratio="3:2", resolution="2K"), {"aspect_ratio": "3:2", "resolution": "4 MP"}),
-        (drawing(FLUX_2, aspect_ratio="auto"), {"aspect_ratio": "match_input_image"}),
-        (drawing(SEEDREAM, size=PixelSize(2048, 1024)), {"size": "custom", "width": 2048, "height": 1024}),
-        (drawing(SEEDREAM, resolution="4K", aspect_ratio="16:9"), {"size": "4K", "aspect_ratio": "16:9"}),
-        (drawing(BANANA, resolution="4K"), {"resolution": "4K"}),
-        (
-            drawing(GPT, quality="low", background="transparent", format="webp", compression=50, count=3),
-            {
-                "quality": "low",
-                "background": "transparent",
-                "output_format": "webp",
-                "output_compression": 50,
-                "number_of_images": 3,
-            },
-        ),
-        (drawing("replicate/qwen/qwen-image", negative_prompt="rain"), {"negative_prompt": "rain"}),
-    ],
-    ids=[
-        "plain",
-        "ratio and seed",
-        "jpg",
-        "megapixels",
-        "custom ratio",
-        "MP",
-        "auto",
-        "custom size",
-        "size as a resolution",
-        "resolution",
-        "gpt",
-        "negative",
-    ],
-)
-async def test_every_option_is_sent_in_the_inputs_of_its_model(wish: Wish, sent: dict[str, Any]) -> None:
-    """What is not set is not sent."""
-    given, warned = await asked(wish)
-
-    assert given == {"prompt": "a boat"} | sent
-    assert warned == []
-
-
-@pytest.mark.parametrize(
-    ("wish", "fields", "sent"),
-    [
-        (
-            drawing(MODEL, size=PixelSize(640, 480), quality="low", background="opaque", negative_prompt="x"),
-            {"size", "quality", "background", "negative_prompt"},
-            {},
-        ),
-        (drawing(MODEL, aspect_ratio="7:1"), {"aspect_ratio"}, {}),
-        (drawing(BANANA, size=PixelSize(1024, 1024), seed=1), {"size", "seed"}, {}),
-        (
-            drawing(FLUX_2, size=PixelSize(640, 480), aspect_ratio="1:1", resolution="1K"),
-            {"aspect_ratio", "resolution"},
-            {"aspect_ratio": "custom", "width": 640, "height": 480},
-        ),
-    ],
-    ids=["unknown", "no such ratio", "no size", "size wins"],
-)
-async def test_what_a_model_cannot_say_is_warned_about(wish: Wish, fields: set[str], sent: dict[str, Any]) -> None:
-    """By the option's name; the rest is done."""
-    given, warned = await asked(wish)
-
-    assert given == {"prompt": "a boat"} | sent
-    assert {(warning.field, warning.reason) for warning in warned} == {
-        (f"options.{name}", WarningReason.IGNORED) for name in fields
-    }
-
-
-async def test_params_reach_the_vendor_as_they_are() -> None:
-    """Those that say what an option says are that option; those that say a size win over it."""
-    params = {"num_inference_steps": 4, "go_fast": False, "num_outputs": 2, "seed": 3, "output_format": "jpg"}
-    given, warned = await asked(drawing(MODEL, params={"replicate": {**params, "megapixels": "1"}}, seed=4))
-    sized, over = await asked(
-        drawing(FLUX_2, params={"replicate": {"width": 512, "height": 512}}, size=PixelSize(640, 480))
-    )
-
-    assert given == {"prompt": "a boat", "megapixels": "1"} | params
-    assert [(warning.field, warning.reason) for warning in warned] == [
-        ("options.seed", WarningReason.OVERRIDDEN_BY_PARAMS)
-    ]
-    assert sized == {"prompt": "a boat", "width": 512, "height": 512}
-    assert [(warning.field, warning.reason) for warning in over] == [
-        ("options.size", WarningReason.OVERRIDDEN_BY_PARAMS)
-    ]
-
-
-@pytest.mark.parametrize("name", ["prompt", "image", "input_images", "input_image_3", "image_input", "mask"])
-async def test_params_that_the_server_sets_are_refused(name: str) -> None:
-    """Before anything is sent."""
-    async with replicate_workshop() as made:
-        with pytest.raises(ImageError) as caught:
-            await made.workshop.run(drawing(MODEL, params={"replicate": {name: "x"}}))
-
-    assert told(caught.value) == [f"params.replicate.{name}"]
-    assert made.fake.requests == []
-
-
-async def test_an_edit_of_several_images() -> None:
-    """In their order, as data URLs with their own types."""
-    given, _ = await asked(changing(png(), JPEG, model=FLUX_2, aspect_ratio="1:1"))
-
-    urls = [
-        f"data:image/{kind};base64,{base64.b64encode(data).decode()}" for kind, data in (("png", png()), ("jpeg", JPEG))
-    ]
-    assert given == {"prompt": "a boat", "input_images": urls, "aspect_ratio": "1:1"}
-
-
-async def test_a_large_image_is_uploaded_first() -> None:
-    """Above 256 KiB; what it is called says nothing of the caller."""
-    large = noisy_png(400, 400)
-    async with replicate_workshop() as made:
-        await made.workshop.result(changing(large, png(), model=FLUX_2))
-    upload, created = made.fake.requests[:2]
-    (part,) = upload.parts
-    (number,) = made.fake.work.files
-
-    assert (upload.method, upload.path) == ("POST", "/v1/files")
-    assert (part.name, part.filename, part.content_type, part.data) == ("content", "1.png", "image/png", large)
-    first, second = created.json["input"]["input_images"]
-    assert first == f"{made.fake.base_url}/files/{number}"
-    assert second.startswith("data:image/png;base64,")
-
-
-async def test_an_upload_that_fails_costs_nothing() -> None:
-    """Nothing was created by then."""
-    async with replicate_workshop() as made:
-        made.fake.answer_next(said(500, {"detail": "Internal server error"}))
-        broken = await made.workshop.broken(changing(noisy_png(400, 400), model=FLUX_2))
-
-    assert (broken.error.reason, broken.error.billed) == (Reason.PROVIDER_ERROR, Billed.NO)
-    assert len(made.fake.requests) == 1
-
-
-@pytest.mark.parametrize("alpha", [False, True])
-@pytest.mark.parametrize(("model", "left", "right"), [(FILL, 255, 0), (IDEOGRAM, 0, 255)], ids=["white", "black"])
-async def test_a_mask_is_sent_as_the_model_reads_it(model: str, left: int, right: int, alpha: bool) -> None:
-    """Whatever its form here: white where the picture may change, or black with Ideogram's models."""
-    given, warned = await asked(changing(png(), model=model, mask=half_mask(alpha=alpha)))
-    sent = Image.open(io.BytesIO(base64.b64decode(given["mask"].partition(",")[2])))
-
-    assert warned == []
-    assert (sent.mode, sent.size) == ("L", (8, 8))
-    assert [sent.getpixel((1, 1)), sent.getpixel((6, 6))] == [left, right]
-    assert given["image"].startswith("data:image/png;base64,")
-
-
-@pytest.mark.parametrize(
     ("wish", "reason", "fields"),
     [
         (changing(png(), model=MODEL), Reason.OPERATION_NOT_SUPPORTED, []),
@@ -330,3 +174,76 @@ async def test_settings_are_checked() -> None:
         ReplicateSettings(collections=("Text To Image",))
     with pytest.raises(ValueError, match="models"):
         ReplicateSettings(models=("flux",))
+
+
+PROMPT = "a portrait of my neighbour Mrs. Ermintrude Quillfeather in her garden"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"detail": f"{KEY} said {PROMPT}", "title": KEY}),
+        (
+            422,
+            {"title": PROMPT, "detail": PROMPT, "invalid_fields": [{"field": f"input.{KEY}", "description": PROMPT}]},
+        ),
+        (500, {"error": f"{KEY}: {PROMPT}"}),
+        (201, {"id": KEY, "status": "starting"}),
+        (201, {"id": "p1", "status": "failed", "error": f"{PROMPT}: {KEY}"}),
+        (201, {"id": "p1", "status": f"{KEY} {PROMPT}", "urls": {"get": f"https://x.example/{KEY}"}}),
+    ],
+    ids=range(6),
+)
+async def test_what_the_vendor_repeats_goes_no_further(status: int, body: object) -> None:
+    """Neither key nor prompt is in an error, or in what is told on the way."""
+    async with replicate_workshop() as made:
+        made.fake.answer_next(said(status, body))
+        events = await made.workshop.run(replace(drawing(MODEL), prompt=PROMPT))
+    last = events[-1]
+    shown = repr((events, vars(last.error), last.error.facts()))  # type: ignore[union-attr]
+
+    assert KEY not in shown
+    assert "Ermintrude" not in shown
+
+
+@pytest.mark.parametrize("step", ["create", "ask"])
+async def test_words_of_the_caller_do_not_decide_what_is_wrong(step: str) -> None:
+    """A prompt that speaks of moderation, repeated in an error of another kind."""
+    prompt = "a poster: flagged as sensitive by a safety filter (E005), NSFW content"
+    failed = {"id": "p1", "status": "failed", "error": f"Cannot draw {prompt}"}
+    async with replicate_workshop() as made:
+        answer = said(422, {"detail": f"Cannot draw {prompt}"}) if step == "create" else said(201, failed)
+        made.fake.answer_next(answer)
+        broken = await made.workshop.broken(replace(drawing(MODEL), prompt=prompt))
+
+    assert broken.error.reason in (Reason.INVALID_REQUEST, Reason.PROVIDER_ERROR)
+
+
+async def test_words_of_the_caller_in_the_logs_tell_nothing() -> None:
+    """Neither a seed, nor that something was kept back."""
+    prompt = "a poster: seed: 99, NSFW content detected"
+    async with replicate_workshop() as made:
+        logs = f"Prompt: {prompt}\n"
+        output = [f"{made.fake.origin}/delivery/png-1"]
+        done = {"id": "p1", "status": "succeeded", "output": output, "logs": logs}
+        made.fake.answer_next(said(201, done))
+        result = await made.workshop.result(replace(drawing(MODEL, count=2), prompt=prompt))
+
+    assert [image.seed for image in result.images] == [None]
+    assert [failure.error.reason for failure in result.failures] == [Reason.INVALID_RESPONSE]
+
+
+async def test_what_is_explained_is_what_is_sent() -> None:
+    """Nothing is sent for it, and no key is shown; of a model that nobody knows it is the question for its inputs."""
+    async with replicate_workshop() as made:
+        (planned,) = await made.workshop.explained(drawing(MODEL, seed=5))
+        (unknown,) = await made.workshop.explained(drawing("replicate/someone/secret"))
+        assert made.fake.requests == []
+
+    assert (planned.method, planned.url.rpartition("/v1")[2]) == (
+        "POST",
+        "/models/black-forest-labs/flux-schnell/predictions",
+    )
+    assert '"seed":5' in planned.body
+    assert KEY not in repr(planned)
+    assert (unknown.method, unknown.url.rpartition("/v1")[2]) == ("GET", "/models/someone/secret")

@@ -37,6 +37,9 @@ _TAIL = 4000
 _STEPS = re.compile(r"(?<![0-9])([0-9]{1,3})%\s*\|[^|\r\n]{0,200}\|\s*([0-9]{1,6})/([0-9]{1,6})")
 _SEED = re.compile(r"\bseed(?: is)?[:=]? ?([0-9]{1,19})\b", re.IGNORECASE)
 _FILTERED = re.compile(r"\bnsfw\b.{0,40}(?:detected|content)", re.IGNORECASE)
+_SHORTEST_ECHO = 8
+"""Characters of a prompt from which on its words in the logs are no chance."""
+
 _MOST_METRICS = 20
 
 
@@ -86,17 +89,22 @@ class PredictionReader:
             if status == "failed":
                 raise error_of_failure(context, payload, public=self._inputs.public)
             raise error_of_end(context, status)
-        progress = _progress(context, status, text_of(payload.get("logs")))
+        progress = _progress(context, status, self._logs(payload))
         if progress != self._last:
             self._last = progress
             yield progress
         if preview := await self._preview(payload):
             yield preview
 
+    def _logs(self, payload: Mapping[str, object]) -> str:
+        """Take the logs, without the caller's words, which tell nothing of the work."""
+        logs, words = text_of(payload.get("logs")), self._task.prompt
+        return logs.replace(words, "") if len(words) >= _SHORTEST_ECHO else logs
+
     async def _pictures(
         self, context: ErrorContext, payload: Mapping[str, object]
     ) -> AsyncGenerator[ProviderEvent, None]:
-        count, urls, logs = self._task.count, list(urls_in(payload.get("output"))), text_of(payload.get("logs"))
+        count, urls, logs = self._task.count, list(urls_in(payload.get("output"))), self._logs(payload)
         yield _report(payload, len(urls))
         # What came one by one is a picture in the making, and the last of it is the picture.
         chosen = urls[-count:] if self._inputs.iterates or self._seen else urls[:count]

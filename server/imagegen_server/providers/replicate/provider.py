@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import ClassVar
 
-from imagegen_server.domain.capabilities import Model
+from imagegen_server.domain.capabilities import Capabilities, Model
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
 from imagegen_server.domain.events import ProviderEvent, Report
 from imagegen_server.domain.result import Warning
@@ -100,7 +100,7 @@ class Replicate(Provider):
         async with aclosing(predicted_events(exchange, self._farewells, self._pace)) as events:
             async for event in events:
                 if left_out and isinstance(event, Report):
-                    event = replace(event, metadata={**event.metadata, "options_left_out": [*left_out]})  # noqa: PLW2901
+                    event = replace(event, metadata={**event.metadata, "left_out": [*left_out]})  # noqa: PLW2901
                 yield event
 
     async def close(self) -> None:
@@ -111,30 +111,31 @@ class Replicate(Provider):
         return self._listed.get(model_id) or self._asked.get(model_id) or known_inputs(model_id)
 
     def _held_against(self, task: Task, inputs: Inputs) -> tuple[Task, list[str]]:
-        """Hold a task that was planned by a guess against what the model has; tells the options it has no input for.
+        """Hold a task that was planned by a guess against what the model has; tells what cannot be said to it.
 
         :raises ImageError: INVALID_REQUEST, OPERATION_NOT_SUPPORTED, OPTION_NOT_SUPPORTED; nothing was spent
         """
-        able, name = inputs.capabilities(), f"{self._name}/{task.model}"
-        missing = (
-            "takes no images"
-            if task.images and not able.edit
-            else "takes no mask"
-            if task.mask and not able.mask
-            else "needs an image"
-            if not task.images and able.generate is False
-            else ""
-        )
-        if missing:
+        name = f"{self._name}/{task.model}"
+        if missing := _not_done(task, inputs.capabilities()):
             raise ImageError(Reason.OPERATION_NOT_SUPPORTED, f"{name} {missing}", billed=Billed.NO)
-        left_out = unsayable(task, inputs)
-        if left_out and task.strict:
-            wrong = [Violation(f"options.{option}", f"{name} does not know this option") for option in left_out]
-            message = f"strict is set and {name} would not do as asked"
-            raise ImageError(Reason.OPTION_NOT_SUPPORTED, message, billed=Billed.NO, violations=wrong)
-        task = replace(task, options=replace(task.options, **dict.fromkeys(left_out)))
+        unknown = unsayable(task, inputs)
+        task = replace(task, options=replace(task.options, **dict.fromkeys(unknown)))
         task, noted = fitted(self._name, task, inputs)
-        return task, [*left_out, *(note.field.removeprefix("options.") for note in noted)]
+        left_out = [*(f"options.{option}" for option in unknown), *(note.field for note in noted)]
+        if left_out and task.strict:
+            message = f"strict is set and {name}, which was asked what it can do, would not do as asked"
+            wrong = [Violation(path, "this model would not do it") for path in left_out]
+            raise ImageError(Reason.OPTION_NOT_SUPPORTED, message, billed=Billed.NO, violations=wrong)
+        return task, left_out
+
+
+def _not_done(task: Task, able: Capabilities) -> str:
+    """Say what of a task a model does not do at all; "" = nothing."""
+    if task.images and not able.edit:
+        return "takes no images"
+    if task.mask is not None and not able.mask:
+        return "takes no mask"
+    return "needs an image" if not task.images and not able.generate else ""
 
 
 async def _asked(catalogue: Catalogue, model_id: str, telling: frozenset[Reason] = frozenset()) -> Inputs | None:

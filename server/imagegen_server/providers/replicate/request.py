@@ -80,9 +80,15 @@ def input_of(task: Task, inputs: Inputs) -> JsonObject:
 
 
 async def files_of(task: Task, inputs: Inputs) -> Sequence[File]:
-    """List the images of a task, and the inputs that they are for."""
+    """List the images of a task, and the inputs that they are for.
+
+    :raises ImageError: INVALID_REQUEST: there are more than the model takes, which was asked only after the planning
+    """
     names = inputs.image_fields
-    fields = [names[0]] * len(task.images) if len(names) == 1 else names
+    fields = names * len(task.images) if names and names[0] in inputs.lists else names
+    if len(task.images) > len(fields):
+        wrong = Violation("input.images", f"at most {len(fields)} for this model")
+        raise ImageError(Reason.INVALID_REQUEST, f"{task.model} would refuse this", violations=[wrong])
     files = [File(name, image.data, image.facts.media_type) for name, image in zip(fields, task.images, strict=False)]
     if task.mask is not None and inputs.mask_field:
         convert = to_black_png if inputs.black_mask else to_white_png
