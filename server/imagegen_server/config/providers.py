@@ -171,6 +171,9 @@ def _remote(
         api_keys = _keys(key, table, kind, settings)
     except ConfigError as problem:
         wrong.append(str(problem))
+    refused = kind.remote.key_refused
+    if api_keys and settings is not None and refused and (why := refused(settings)):
+        wrong.append(f"{key}.{why}")
     if wrong:
         raise ConfigError("\n".join(wrong))
     return http, api_keys

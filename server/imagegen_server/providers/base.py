@@ -183,6 +183,8 @@ class Remote(Generic[SettingsT]):
     first that is set counts, and what a table says goes before it.
     `key_required` may depend on the settings, where there are other ways to prove who asks; `without_key` tells an
     operator of them: "install x, and requests are signed".
+    `key_refused` tells why a key must not be sent to where the settings lead, beginning with the name of the setting
+    that is in the way; "" = it may.
     `http` False: the adapter reaches it by itself (SelfConnected), with a key: of what tables of remote providers have,
     its table has `api_key` and `key_strategy` only, and `Call.http` is None. `base_url_of` tells where it is.
     """
@@ -193,6 +195,7 @@ class Remote(Generic[SettingsT]):
     base_url_of: Callable[[SettingsT], str] | None = None
     settings_env: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     without_key: str = ""
+    key_refused: Callable[[SettingsT], str] | None = None
     http: bool = True
 
 

@@ -6,7 +6,7 @@ operators.
 
 from imagegen_server.providers.base import ProviderType, Remote, built_by
 
-from .settings import ImagegenSettings, address_of
+from .settings import ImagegenSettings, address_of, token_refused
 
 __all__ = ["PROVIDER", "ImagegenSettings"]
 
@@ -14,5 +14,5 @@ PROVIDER = ProviderType(
     name="imagegen",
     settings=ImagegenSettings,
     build=built_by("imagegen_server.providers.imagegen.provider:Imagegen"),
-    remote=Remote(http=False, key_required=False, base_url_of=address_of),
+    remote=Remote(http=False, key_required=False, base_url_of=address_of, key_refused=token_refused),
 )

@@ -34,3 +34,18 @@ def address_of(settings: ImagegenSettings) -> str:
     if bool(settings.certificate) != bool(settings.private_key):
         raise ValueError("certificate: belongs together with private_key; give both or neither")
     return settings.address
+
+
+def token_refused(settings: ImagegenSettings) -> str:
+    """Tell why a token would not be safe on its way; "" = it is. The client decides, which would not send it."""
+    import imagegen  # noqa: PLC0415 - only a table with a token needs it before the provider is set up
+
+    try:
+        imagegen.AsyncClient(settings.address, tls=settings.secure)
+    except ValueError:
+        return ""  # that is told when the provider is set up
+    try:
+        imagegen.AsyncClient(settings.address, tls=settings.secure, token="token")  # noqa: S106 - any would do
+    except ValueError as problem:
+        return f"tls: {problem}"
+    return ""
