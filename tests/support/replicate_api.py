@@ -16,7 +16,7 @@ from typing import Any
 from .openai_wire import picture
 from .recording import RecordedRequest
 from .replicate_input import check_input, failure_of, invalid, problem
-from .replicate_models import COLLECTIONS, MODELS, VERSION, model_body, version_body
+from .replicate_models import COLLECTIONS, MODELS, is_official, model_body, version_body, version_of
 from .vendor import Answer, FakeVendor, RefusalError, json_answer, running
 from .wire import WireFixture
 
@@ -115,7 +115,7 @@ class FakeReplicate(FakeVendor):
         if (found := _MODEL_PATH.fullmatch(call.path)) and found[1] in MODELS:
             if not found[2]:
                 return json_answer(200, model_body(found[1]))
-            if found[2] == VERSION:
+            if found[2] == version_of(found[1]):
                 return json_answer(200, version_body(found[1]))
         raise problem(404, "The requested resource could not be found.", "Not found")
 
@@ -132,7 +132,7 @@ class FakeReplicate(FakeVendor):
         if "input" not in body:
             raise invalid(("required", "", "input is required"))
         model_id = by_model[1] if by_model else self._model_of(body)
-        if model_id not in MODELS:
+        if model_id not in MODELS or (by_model and not is_official(model_id)):
             raise problem(404, "The requested resource could not be found.", "Not found")
         given = body["input"]
         check_input(model_id, given, self.work.files, self.base_url)
@@ -164,12 +164,14 @@ class FakeReplicate(FakeVendor):
         if "version" not in body:
             raise invalid(("required", "", "version is required"))
         name, _, version = str(body["version"]).rpartition(":")
-        if version != VERSION or (name and name not in MODELS):
+        found = [model_id for model_id in MODELS if version_of(model_id) == version and name in {"", model_id}]
+        if not found:
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
             raise problem(422, detail, "Invalid version or not permitted")
-        fields = set(body["input"])
-        # All models here have one version; which is meant is told by its name, or else by what it is given.
-        return name or next(model_id for model_id, model in MODELS.items() if fields <= set(model.properties))
+        # Official models share a version here; which is meant is told by its name, or else by what it is given.
+        return next(
+            (model_id for model_id in found if set(body["input"]) <= set(MODELS[model_id].properties)), found[0]
+        )
 
     def _drawn(self, model_id: str, given: Mapping[str, Any]) -> list[str]:
         model, kind = MODELS[model_id], given.get("output_format", "png").replace("jpg", "jpeg")
@@ -204,7 +206,7 @@ class FakeReplicate(FakeVendor):
         return {
             "id": prediction.prediction_id,
             "model": prediction.model_id,
-            "version": VERSION if prediction.pinned else "hidden",
+            "version": version_of(prediction.model_id) if prediction.pinned else "hidden",
             "input": prediction.given,
             "logs": logs if begun and model.seeds else "",
             "output": output,

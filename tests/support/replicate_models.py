@@ -1,10 +1,11 @@
 """The models that the fake of Replicate has: their OpenAPI documents, as Cog writes them."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
-"""The version of every model that has one."""
+"""The version of every official model."""
 
 _URI = {"type": "string", "format": "uri"}
 _FLUX_RATIOS = ["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"]
@@ -186,6 +187,16 @@ COLLECTIONS: dict[str, tuple[str, ...]] = {
 """What the vendor's collections name; the other models are there all the same."""
 
 
+def version_of(model_id: str) -> str:
+    """Tell the only version of a model."""
+    return VERSION if is_official(model_id) else sha256(model_id.encode()).hexdigest()
+
+
+def is_official(model_id: str) -> bool:
+    """Tell whether a model has a path of its own for predictions."""
+    return not model_id.startswith("someone/")
+
+
 def model_body(model_id: str, *, listed: bool = False) -> dict[str, Any]:
     """Write what the vendor says of a model."""
     owner, name = model_id.split("/")
@@ -197,6 +208,7 @@ def model_body(model_id: str, *, listed: bool = False) -> dict[str, Any]:
         "name": name,
         "description": f"Draws as {name} does.",
         "visibility": model.visibility,
+        "is_official": is_official(model_id),
         "github_url": None,
         "paper_url": None,
         "license_url": None,
@@ -210,7 +222,7 @@ def model_body(model_id: str, *, listed: bool = False) -> dict[str, Any]:
 def version_body(model_id: str) -> dict[str, Any]:
     """Write what the vendor says of the only version of a model."""
     return {
-        "id": VERSION,
+        "id": version_of(model_id),
         "created_at": "2026-03-21T13:01:04.418669Z",
         "cog_version": "0.16.8",
         "openapi_schema": MODELS[model_id].document,

@@ -22,7 +22,6 @@ SEEDREAM = "replicate/bytedance/seedream-4.5"
 BANANA = "replicate/google/nano-banana-pro"
 GPT = "replicate/openai/gpt-image-1.5"
 IDEOGRAM = "replicate/ideogram-ai/ideogram-v3-turbo"
-DIFFUSION = "replicate/someone/diffusion"
 JPEG = encoded(Image.new("RGB", (8, 8), "red"), "JPEG")
 
 
@@ -201,3 +200,23 @@ async def test_a_mask_is_sent_as_the_model_reads_it(model: str, left: int, right
     assert (sent.mode, sent.size) == ("L", (8, 8))
     assert [sent.getpixel((1, 1)), sent.getpixel((6, 6))] == [left, right]
     assert given["image"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason", "fields"),
+    [
+        (changing(png(), model=MODEL), Reason.OPERATION_NOT_SUPPORTED, []),
+        (drawing(FILL), Reason.OPERATION_NOT_SUPPORTED, []),
+        (changing(png(), png(), model=FILL), Reason.INVALID_REQUEST, ["input.images"]),
+        (changing(png(), model=FLUX_2, mask=half_mask()), Reason.OPERATION_NOT_SUPPORTED, []),
+    ],
+    ids=["no edits", "no words alone", "two images", "no masks"],
+)
+async def test_what_the_vendor_would_refuse_is_refused_here(wish: Wish, reason: Reason, fields: list[str]) -> None:
+    """With the field that is wrong, before anything is sent."""
+    async with replicate_workshop() as made:
+        with pytest.raises(ImageError) as caught:
+            await made.workshop.run(wish)
+
+    assert (caught.value.reason, told(caught.value)) == (reason, fields)
+    assert made.fake.requests == []

@@ -14,7 +14,7 @@ from imagegen_server.providers.replicate.models import known_ids, known_inputs
 from tests.support.generation import drawing, editing
 from tests.support.pictures import png
 from tests.support.replicate_api import said
-from tests.support.replicate_models import COLLECTIONS, MODELS, VERSION
+from tests.support.replicate_models import COLLECTIONS, MODELS, VERSION, version_of
 from tests.support.replicate_provider import replicate_provider, replicate_workshop
 from tests.support.vendor import html_answer
 
@@ -120,6 +120,19 @@ async def test_a_model_that_nobody_has_asked_after_is_asked_for_its_inputs() -> 
     assert "left_out" not in second.metadata["replicate"]
 
 
+@pytest.mark.parametrize("listed", [False, True])
+async def test_a_model_that_is_not_official_is_run_by_its_latest_version(listed: bool) -> None:
+    """Only official ones have a path of their own for predictions."""
+    async with replicate_workshop() as made:
+        if listed:
+            await made.list_models()
+        await made.workshop.result(drawing("replicate/someone/diffusion", seed=3))
+    (created,) = [call for call in made.fake.requests if call.method == "POST"]
+
+    assert created.path == "/v1/predictions"
+    assert created.json == {"version": version_of("someone/diffusion"), "input": {"prompt": "a boat", "seed": 3}}
+
+
 async def test_strict_refuses_what_a_model_turns_out_not_to_have() -> None:
     """Before anything is spent."""
     async with replicate_workshop() as made:
@@ -165,7 +178,9 @@ async def test_a_model_that_cannot_be_asked_is_guessed_at() -> None:
     """Its inputs are called as most authors call them."""
     async with replicate_workshop() as made:
         made.fake.answer_next(replace(html_answer(503), checks=False))
-        result = await made.workshop.result(drawing(QWEN, aspect_ratio="16:9", format="jpeg", seed=3))
+        result = await made.workshop.result(
+            drawing(f"replicate/qwen/qwen-image:{VERSION}", aspect_ratio="16:9", format="jpeg", seed=3)
+        )
 
     sent = made.fake.requests[1].json["input"]
     assert sent == {"prompt": "a boat", "aspect_ratio": "16:9", "output_format": "jpg", "seed": 3}

@@ -1,53 +1,19 @@
 """The provider as the engine runs it, on a strict fake of the vendor."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from imagegen_server.domain.errors import Billed, ImageError, Reason
+from imagegen_server.domain.errors import Billed, Reason
 from imagegen_server.domain.events import Phase, PreviewShown, Progress
-from imagegen_server.domain.result import AttemptOutcome, Warning
-from imagegen_server.domain.task import Options, Wish
+from imagegen_server.domain.result import AttemptOutcome
 from imagegen_server.providers.replicate import ReplicateSettings
-from PIL import Image
 
-from tests.support.generation import drawing, editing, told
-from tests.support.pictures import encoded, png
+from tests.support.generation import drawing
 from tests.support.replicate_api import KEY, PREDICT_SECONDS, SEED, said
 from tests.support.replicate_models import VERSION
 from tests.support.replicate_provider import MODEL, replicate_workshop
 
-FLUX_2 = "replicate/black-forest-labs/flux-2-pro"
-FILL = "replicate/black-forest-labs/flux-fill-pro"
-SEEDREAM = "replicate/bytedance/seedream-4.5"
-BANANA = "replicate/google/nano-banana-pro"
-GPT = "replicate/openai/gpt-image-1.5"
-IDEOGRAM = "replicate/ideogram-ai/ideogram-v3-turbo"
 DIFFUSION = "replicate/someone/diffusion"
-JPEG = encoded(Image.new("RGB", (8, 8), "red"), "JPEG")
-
-
-def changing(*images: bytes, model: str, mask: bytes | None = None, **options: Any) -> Wish:
-    """Wish for changed pictures."""
-    return replace(editing(*images, model=model, mask=mask), options=Options(**options))
-
-
-def half_mask(*, alpha: bool = False) -> bytes:
-    """Let the left half of 8 by 8 pixels change."""
-    mask = Image.new("L", (8, 8), 0)
-    mask.paste(255, (0, 0, 4, 8))
-    if not alpha:
-        return encoded(mask, "PNG")
-    holes = mask.point(lambda value: 255 - value)
-    return encoded(Image.merge("RGBA", (mask, mask, mask, holes)), "PNG")
-
-
-async def asked(wish: Wish) -> tuple[dict[str, Any], list[Warning]]:
-    """Do a wish; tells the input that the vendor was sent, and what the caller is warned of."""
-    async with replicate_workshop() as made:
-        result = await made.workshop.result(wish)
-    (created,) = [call for call in made.fake.requests if call.path.endswith("/predictions")]
-    return created.json["input"], list(result.warnings)
 
 
 async def test_pictures_are_drawn() -> None:
@@ -111,26 +77,6 @@ async def test_a_list_that_grows_is_previews() -> None:
     assert [event.number for event in shown] == [1, 2]
     assert fetched == ["/delivery/png-0", "/delivery/png-1", "/delivery/png-2"]
     assert len(result.result.images) == 1  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("wish", "reason", "fields"),
-    [
-        (changing(png(), model=MODEL), Reason.OPERATION_NOT_SUPPORTED, []),
-        (drawing(FILL), Reason.OPERATION_NOT_SUPPORTED, []),
-        (changing(png(), png(), model=FILL), Reason.INVALID_REQUEST, ["input.images"]),
-        (changing(png(), model=FLUX_2, mask=half_mask()), Reason.OPERATION_NOT_SUPPORTED, []),
-    ],
-    ids=["no edits", "no words alone", "two images", "no masks"],
-)
-async def test_what_the_vendor_would_refuse_is_refused_here(wish: Wish, reason: Reason, fields: list[str]) -> None:
-    """With the field that is wrong, before anything is sent."""
-    async with replicate_workshop() as made:
-        with pytest.raises(ImageError) as caught:
-            await made.workshop.run(wish)
-
-    assert (caught.value.reason, told(caught.value)) == (reason, fields)
-    assert made.fake.requests == []
 
 
 @pytest.mark.parametrize(

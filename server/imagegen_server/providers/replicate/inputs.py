@@ -69,8 +69,8 @@ class Inputs:
 
     `values` lists the strings that an input takes, where there is a list; `lists` names those that take several values.
     `most` is the largest number of an input, or its longest list. `black_mask`: black is where the picture may change,
-    not white. `iterates`: pictures come one by one. `public`: everybody may run the model. `guessed`: nobody has said
-    what its inputs are.
+    not white. `iterates`: pictures come one by one. `version` is the one to run if the caller names none; "" = the
+    vendor chooses. `public`: everybody may run the model. `guessed`: nobody has said what its inputs are.
     """
 
     fields: frozenset[str]
@@ -80,6 +80,7 @@ class Inputs:
     most: Mapping[str, int] = field(default_factory=dict)
     black_mask: bool = False
     iterates: bool = False
+    version: str = ""
     public: bool = True
     guessed: bool = False
 
@@ -194,7 +195,7 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def inputs_in(document: object, *, public: bool) -> Inputs | None:
+def inputs_in(document: object, *, public: bool, version: str = "") -> Inputs | None:
     """Read the inputs in the OpenAPI document of a version; None = it tells none."""
     schemas = schemas_in(document)
     found = fields_of(schemas.get("Input"), schemas)
@@ -210,5 +211,6 @@ def inputs_in(document: object, *, public: bool) -> Inputs | None:
         {name: bound for name, bound in bounds.items() if bound},
         black_mask=any(isinstance(text, str) and _BLACK_MASK.search(text) for text in masks),
         iterates=as_object(schemas.get("Output")).get("x-cog-array-type") == "iterator",
+        version=version,
         public=public,
     )

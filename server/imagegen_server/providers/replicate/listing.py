@@ -15,7 +15,7 @@ from imagegen_server.http.json_schema import as_object
 from .errors import error_of_answer, text_of
 from .inputs import Inputs, inputs_in
 from .prediction import key_header
-from .settings import MODEL_ID
+from .settings import MODEL_ID, VERSION_ID
 
 _MOST_BYTES = 64 * 1024 * 1024
 _SCHEMA = "openapi_schema"
@@ -55,9 +55,10 @@ class Catalogue:
         """
         name, _, version = model_id.partition(":")
         _, model = await self._get(f"/models/{name}" + (f"/versions/{version}" if version else ""))
-        told = model if version else as_object(model.get("latest_version"))
-        # A version does not tell whether its model is public.
-        return Listed(model_id, inputs_in(told.get(_SCHEMA), public=model.get("visibility") == "public"))
+        if version:
+            # A version does not tell whether its model is public.
+            return Listed(model_id, inputs_in(model.get(_SCHEMA), public=False))
+        return Listed(model_id, _latest(model))
 
     async def _get(self, path: str) -> tuple[ErrorContext, Mapping[str, object]]:
         async with self.http.get(path, key_header(self.key)) as answer:
@@ -80,5 +81,15 @@ def _models(models: list[object]) -> Iterator[Listed]:
     for model in map(as_object, models):
         model_id = f"{text_of(model.get('owner'))}/{text_of(model.get('name'))}"
         if MODEL_ID.fullmatch(model_id):
-            schema = as_object(model.get("latest_version")).get(_SCHEMA)
-            yield Listed(model_id, inputs_in(schema, public=True))
+            yield Listed(model_id, _latest(model))
+
+
+def _latest(model: Mapping[str, object]) -> Inputs | None:
+    """Read the inputs of the latest version. Only an official model is run without naming it."""
+    latest = as_object(model.get("latest_version"))
+    version = text_of(latest.get("id")) if model.get("is_official") is False else ""
+    return inputs_in(
+        latest.get(_SCHEMA),
+        public=model.get("visibility") == "public",
+        version=version if VERSION_ID.fullmatch(version) else "",
+    )

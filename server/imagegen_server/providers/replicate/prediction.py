@@ -82,7 +82,7 @@ async def predicted_events(exchange: Exchange, farewells: Farewells, pace: Pace)
     :raises ImageError: what the vendor said, or what happened to the connection
     """
     task, http = exchange.task, exchange.http
-    path, version = model_path(task.model)
+    path, version = model_path(task.model, exchange.inputs.version)
     body: JsonObject = {"input": await _input(exchange), **({"version": version} if version else {})}
     reader = PredictionReader(task, exchange.inputs, exchange.call.fetch)
     headers = key_header(exchange.key) | {"Cancel-After": _left(exchange.call.deadline)}

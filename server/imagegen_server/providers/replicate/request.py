@@ -26,8 +26,10 @@ class File:
     media_type: str
 
 
-def model_path(model_id: str) -> tuple[str, str]:
+def model_path(model_id: str, usual_version: str = "") -> tuple[str, str]:
     """Tell the path where a model's predictions are created, and the version that the body must name; "" = none.
+
+    Only official models have a path of their own; of others `usual_version` is run, if the caller names none.
 
     :raises ImageError: MODEL_NOT_FOUND: no model can be named so
     """
@@ -35,7 +37,7 @@ def model_path(model_id: str) -> tuple[str, str]:
     if not match:
         message = 'such a model cannot be; it is named by owner and name, "black-forest-labs/flux-schnell", '
         raise ImageError(Reason.MODEL_NOT_FOUND, message + 'or with a version behind it, "owner/name:version"')
-    version = match["version"]
+    version = match["version"] or usual_version
     return ("/predictions", version) if version else (f"/models/{model_id}/predictions", "")
 
 

@@ -11,6 +11,8 @@ MODEL_ID = re.compile(
 )
 """How a model is named: owner and name, and perhaps one of its versions."""
 
+VERSION_ID = re.compile(r"[A-Za-z0-9]{6,64}", re.ASCII)
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
