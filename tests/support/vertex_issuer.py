@@ -1,6 +1,6 @@
 """Whoever issues access tokens of Google Cloud, on a loopback port, and files of credentials that lead there.
 
-As strict as RFC 7523 and RFC 6749 (6) about what is asked, and as the metadata server's page about a machine's own.
+As strict about what is asked as RFC 7523, RFC 6749 (6), RFC 8693 and the page on the metadata server.
 """
 
 import json
@@ -26,6 +26,9 @@ _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _AUDIENCE = "https://oauth2.googleapis.com/token"
 """Whom google-auth names in what it signs, wherever that is sent."""
 
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_SUBJECT = "token-of-the-pod"
+_POOL = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/pods"
 _MACHINE = "/computeMetadata/v1"
 
 
@@ -65,6 +68,13 @@ class FakeIssuer(FakeVendor):
         if asked.get("grant_type") == "refresh_token":
             if asked.get("refresh_token") != "refresh-1":
                 raise RefusalError(400, {"error": "invalid_grant", "error_description": "Token has been revoked."})
+            if "scope" in asked:
+                raise RefusalError(400, {"error": "invalid_scope", "error_description": "Bad Request"})
+            return
+        if asked.get("grant_type") == _EXCHANGE:
+            named = {"audience": _POOL, "scope": SCOPE, "subject_token": _SUBJECT}
+            if {name: asked.get(name) for name in named} != named:
+                raise RefusalError(400, {"error": "invalid_target", "error_description": "Invalid exchange."})
             return
         if asked.get("grant_type") != _JWT:
             raise RefusalError(400, {"error": "unsupported_grant_type", "error_description": "Invalid grant_type"})
@@ -87,7 +97,12 @@ class FakeIssuer(FakeVendor):
 
     def _token(self) -> dict[str, Any]:
         token = f"access-token-{next(self._numbers)}"
-        return {"access_token": token, "expires_in": self.seconds, "token_type": "Bearer"}
+        return {
+            "access_token": token,
+            "expires_in": self.seconds,
+            "token_type": "Bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        }
 
     def service_account(self, place: Path, *, own_key: bool = True, **more: Any) -> str:
         """Write the key file of a service account. `own_key` False = a key that the issuer does not know."""
@@ -113,6 +128,18 @@ class FakeIssuer(FakeVendor):
             "client_secret": "s",
             "refresh_token": refresh_token,
             "quota_project_id": "the-users-own",
+        }
+        return _written(place, said)
+
+    def workload(self, place: Path) -> str:
+        """Write what a workload outside of Google Cloud has: whom to ask, and where its own token lies."""
+        (place / "subject").write_text(_SUBJECT, encoding="utf-8")
+        said = {
+            "type": "external_account",
+            "audience": _POOL,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": self.url,
+            "credential_source": {"file": str(place / "subject")},
         }
         return _written(place, said)
 

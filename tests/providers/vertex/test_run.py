@@ -10,7 +10,9 @@ from imagegen_server.domain.events import Broken, Finished, PreviewShown
 from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.result import WarningReason
 from imagegen_server.domain.task import Operation, Options, Wish
+from imagegen_server.http.client import HttpSettings
 from imagegen_server.providers.vertex import VertexSettings
+from imagegen_server.providers.vertex.settings import base_url_of
 
 from tests.support.generation import CALLER, as_input
 from tests.support.google_api import error
@@ -202,6 +204,15 @@ async def test_a_failure_repeats_neither_key_nor_prompt() -> None:
     assert isinstance(last, Broken)
     assert KEY not in last.error.message
     assert DRAW.prompt not in last.error.message
+
+
+async def test_explain_tells_the_address_of_express_mode() -> None:
+    """It is the global one, whatever the location."""
+    settings = VertexSettings(PROJECT, "europe-west4")
+    async with vertex_workshop(settings, http=HttpSettings(base_url_of(settings))) as made:
+        [planned] = await made.workshop.explained(DRAW)
+
+    assert planned.url.startswith("https://aiplatform.googleapis.com/v1/publishers/google/models/")
 
 
 async def test_explain_tells_what_would_be_sent() -> None:

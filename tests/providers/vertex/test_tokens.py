@@ -83,6 +83,16 @@ async def test_a_user_has_a_project_of_his_own(issuer: FakeIssuer, tmp_path: Pat
         assert made.fake.requests[0].headers["x-goog-user-project"] == told
 
 
+async def test_a_workload_elsewhere_exchanges_its_token(issuer: FakeIssuer, tmp_path: Path) -> None:
+    """Workload identity: the token of another cloud, or of a cluster, is exchanged for one."""
+    async with vertex_workshop(replace(PLACED, credentials_file=issuer.workload(tmp_path)), key="") as made:
+        made.fake.tokens.add("access-token-1")
+        await made.workshop.result(DRAW)
+
+    assert sent_tokens(made) == ["access-token-1"]
+    assert [call.path for call in issuer.requests] == ["/token"]
+
+
 async def test_credentials_are_found_where_the_vendor_keeps_them(
     issuer: FakeIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

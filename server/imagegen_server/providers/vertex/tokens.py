@@ -108,13 +108,17 @@ class AccessTokens:
         return credentials
 
     def _found(self, request: Any) -> Any:
-        auth = import_module("google.auth")
-        options = {"scopes": [SCOPE], "request": request, "quota_project_id": self._quota_project or None}
+        auth, of_credentials = import_module("google.auth"), import_module("google.auth.credentials")
+        options = {"request": request, "quota_project_id": self._quota_project or None}
         with warnings.catch_warnings():
             # It warns of files from strangers and of users without a project; this one is the operator's own.
             warnings.simplefilter("ignore")
-            found, _ = auth.load_credentials_from_file(self._file, **options) if self._file else auth.default(**options)
-        return found
+            if not self._file:
+                found, _ = auth.default(scopes=[SCOPE], **options)
+                return found
+            found, _ = auth.load_credentials_from_file(self._file, **options)
+            # A user has given leave to what he wanted, and is not asked for more.
+            return of_credentials.with_scopes_if_required(found, [SCOPE])
 
 
 @dataclass(frozen=True, slots=True)
