@@ -9,7 +9,7 @@ import pytest
 from imagegen_server.images.facts import read_facts
 
 from tests.integration.test_vendor_lines import PAGES
-from tests.support.docs_lines import block, calls, run_lines
+from tests.support.docs_lines import block, calls, documents, run_lines
 from tests.support.google_api import KEY as GOOGLE_KEY
 from tests.support.google_api import fake_google
 from tests.support.openai_api import fake_openai
@@ -39,10 +39,11 @@ BLOCKS = {
     XAI: 1,
     OPENROUTER: 1,
     **dict.fromkeys((f"docs/{name}.md" for name in PAGES), 1),
+    "docs/imagegen.md": 1,
     "docs/releasing.md": 1,
 }
 """Blocks with a call, by page. One of OPERATIONS, Explain's, is run by test_explain.py, that of the page on releases by
-`make dist-check`, those of PAGES by test_vendor_lines.py, the others here."""
+`make dist-check`, those of PAGES by test_vendor_lines.py, that of imagegen by its own tests, the others here."""
 
 
 @pytest.fixture
@@ -56,16 +57,6 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
 def lines_of_json(text: str) -> list[dict[str, Any]]:
     """Read one JSON document a line."""
     return [json.loads(line) for line in text.splitlines()]
-
-
-def documents(text: str) -> list[dict[str, Any]]:
-    """Read the JSON documents that stand one behind the other, in lines or over several."""
-    found, at, decoder = [], 0, json.JSONDecoder()
-    while rest := text[at:].strip():
-        document, end = decoder.raw_decode(rest)
-        found.append(document)
-        at = len(text) - len(text[at:].lstrip()) + end
-    return found
 
 
 def test_every_block_is_run() -> None:

@@ -1,6 +1,5 @@
 """The calls on the pages about vendors work as written: params reach the vendor's fake, and a picture comes back."""
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -9,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.support import azure_api, bedrock_api, bfl_api, fal_api, stability_api
-from tests.support.docs_lines import block, run_lines
+from tests.support import (
+    azure_api,
+    bedrock_api,
+    bfl_api,
+    fal_api,
+    openai_compatible_api,
+    replicate_api,
+    stability_api,
+    vertex_api,
+)
+from tests.support.docs_lines import block, documents, run_lines
 from tests.support.pictures import png
 from tests.support.process import server_process
 from tests.support.tools import require
@@ -25,6 +33,12 @@ class Page:
     key: tuple[str, str]
     sent: Mapping[str, Any]
     more: Mapping[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+    """The fields of the request that lead to the params."""
+    table: str = ""
+    """The name of the provider's table, if it is not that of the page."""
+    model: tuple[str, str] = ("", "")
+    """The model of the page, and the one that the fake has in its place."""
 
 
 PAGES: Mapping[str, Page] = {
@@ -42,6 +56,30 @@ PAGES: Mapping[str, Page] = {
     ),
     "bfl": Page(bfl_api.fake_bfl, ("BFL_API_KEY", bfl_api.KEY), {"steps": 28, "guidance": 4.5, "safety_tolerance": 1}),
     "fal": Page(fal_api.fake_fal, ("FAL_KEY", fal_api.KEY), {"num_inference_steps": 40, "guidance_scale": 3}),
+    "openai-compatible": Page(
+        lambda: openai_compatible_api.fake_server("sglang"),
+        ("CLUSTER", openai_compatible_api.KEY),
+        {"num_inference_steps": 20, "guidance_scale": 4.5},
+        {
+            "IMAGEGEN__PROVIDERS__CLUSTER__TYPE": "openai-compatible",
+            "IMAGEGEN__PROVIDERS__CLUSTER__DIALECT": "sglang",
+            "IMAGEGEN__PROVIDERS__CLUSTER__API_KEY__ENV": "CLUSTER",
+        },
+        table="cluster",
+        model=("Qwen/Qwen-Image", openai_compatible_api.MODEL),
+    ),
+    "replicate": Page(
+        replicate_api.fake_replicate,
+        ("REPLICATE_API_TOKEN", replicate_api.KEY),
+        {"num_inference_steps": 4, "go_fast": True, "disable_safety_checker": False},
+        within=("input",),
+    ),
+    "vertex": Page(
+        vertex_api.fake_vertex,
+        ("EXPRESS", vertex_api.KEY),
+        {"labels": {"team": "posters"}},
+        {"IMAGEGEN__PROVIDERS__VERTEX__API_KEY__ENV": "EXPRESS"},
+    ),
     "stability": Page(
         stability_api.fake_stability,
         ("STABILITY_API_KEY", stability_api.KEY),
@@ -59,7 +97,7 @@ async def test_params_of_a_vendor(name: str, tmp_path: Path) -> None:
     lines = block(f"docs/{name}.md")
     (tmp_path / "boat.png").write_bytes(png(512, 512))
     async with page.fake() as fake:
-        table = f"IMAGEGEN__PROVIDERS__{name.upper()}__"
+        table = f"IMAGEGEN__PROVIDERS__{(page.table or name).upper()}__"
         environment = {
             page.key[0]: page.key[1],
             f"{table}BASE_URL": fake.base_url,
@@ -67,9 +105,14 @@ async def test_params_of_a_vendor(name: str, tmp_path: Path) -> None:
             **page.more,
         }
         async with server_process(tmp_path, **environment) as server:
-            ran = await run_lines(lines, server.address, tmp_path)
+            ran = await run_lines(lines.replace(*page.model), server.address, tmp_path)
         sent = next(request for request in fake.requests if request.method == "POST")
 
-    assert json.loads(ran.stdout)["images"]
-    said = sent.json if "json" in sent.media_type else {part.name: part.data.decode("latin-1") for part in sent.parts}
+    assert not ran.stderr
+    form = "form-data" in sent.media_type
+    last = documents(ran.stdout)[-1]
+    assert last.get("result", last)["images"]
+    said: Any = {part.name: part.data.decode("latin-1") for part in sent.parts} if form else sent.json
+    for step in page.within:
+        said = said[step]
     assert {key: said[key] for key in page.sent} == page.sent

@@ -227,7 +227,6 @@ ROWS: Mapping[int, Behaviour] = {
                 "metadata_stands_under_the_providers_name_everywhere",
             ),
         ),
-        {"E": "the models of more providers"},
     ),
     20: Behaviour(
         "Pictures travel as bytes, at every step.",

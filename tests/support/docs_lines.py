@@ -1,13 +1,14 @@
 """The shell lines of the docs, found and run as they stand."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .tools import PATH, ROOT, require
 
@@ -60,3 +61,13 @@ async def run_lines(script: str, address: str, directory: Path) -> Ran:
     stdout, stderr = await process.communicate()
     assert process.returncode is not None
     return Ran(process.returncode, stdout.decode(), stderr.decode())
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """Read the JSON documents that stand one behind the other, in lines or over several."""
+    found, at, decoder = [], 0, json.JSONDecoder()
+    while rest := text[at:].strip():
+        document, end = decoder.raw_decode(rest)
+        found.append(document)
+        at = len(text) - len(text[at:].lstrip()) + end
+    return found
