@@ -43,7 +43,7 @@ async def test_a_generation_has_its_time(kit: Kit) -> None:
     """A vendor that is silent for longer than the provider's timeout: TIMEOUT, and the socket is closed."""
     for wish in kit.wishes():
         for step in (0, len(await steps_of(kit, wish)) - 1):
-            error, hanging = await overdue(kit, wish, step, 0.5)
+            error, hanging = await overdue(kit, wish, step, 0.2)
             if not hanging.begun.is_set():
                 # This machine is slow today: it did not come so far.
                 error, hanging = await overdue(kit, wish, step, 5.0)
