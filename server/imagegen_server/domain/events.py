@@ -75,13 +75,15 @@ class Report:
     """Facts of the whole answer, at any time; the last one counts.
 
     `warnings` are about what was not done as asked and could not be known before. `attempts` are calls that a provider
-    of providers has made; they stand in the place of the call to it, and `usage` is that of all of them.
+    of providers has made; they stand in the place of the call to it, and `usage` is that of all of them. `model` is the
+    one that made the images, without the provider's name; "" = the one that was asked for.
     """
 
     usage: Usage | None = None
     metadata: JsonObject = field(default_factory=dict)
     warnings: tuple[Warning, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    model: str = ""
 
 
 # What the log of a generation holds, besides Progress. Indices count the images of the whole generation.

@@ -31,7 +31,7 @@ def conclude(
             ImageResult(
                 generation_id=generation.id,
                 request_id=generation.request_id,
-                model=candidate.model,
+                model=_model(candidate, batches),
                 images=tuple(images),
                 failures=tuple(failures),
                 usage=usage,
@@ -44,11 +44,16 @@ def conclude(
     return Broken(failure, _overall_error([item.error for item in failures], attempts))
 
 
+def _model(candidate: Candidate, batches: Sequence[Batch]) -> str:
+    """Name the model that made the images; if several did, that which stands for them."""
+    told = {batch.report.model for batch in batches if batch.images}
+    made_by = told.pop() if len(told) == 1 else ""
+    return f"{candidate.entry.name}/{made_by}" if made_by else candidate.model
+
+
 def _warnings(candidate: Candidate, batches: Sequence[Batch]) -> tuple[Warning, ...]:
-    """Put what providers have noticed behind what was known before; of what both say, only that."""
-    told = {(warning.field, warning.reason): warning for batch in batches for warning in batch.report.warnings}
-    known = {(warning.field, warning.reason) for warning in candidate.warnings}
-    return (*candidate.warnings, *(warning for what, warning in told.items() if what not in known))
+    """Put what providers have noticed behind what was known before, each once."""
+    return tuple(dict.fromkeys((*candidate.warnings, *(one for batch in batches for one in batch.report.warnings))))
 
 
 def _overall_error(errors: Sequence[ImageError], attempts: Sequence[Attempt]) -> ImageError:

@@ -51,7 +51,7 @@ async def test_an_alias_of_the_far_server_is_a_model() -> None:
         request.options.size.width = request.options.size.height = 32
         told = await hear(near, request)
 
-    assert told.result.model == "far/draft"
+    assert told.result.model == "far/sandbox/scene"
     assert [attempt.model for attempt in told.result.attempts] == ["far/sandbox/scene"]
 
 

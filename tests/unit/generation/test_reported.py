@@ -1,16 +1,20 @@
 """What a provider of providers tells: attempts in the place of the call to it, warnings, and usage of all of them."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
 from imagegen_server.domain.errors import Billed, ImageError, Reason
-from imagegen_server.domain.events import Complete, Report
+from imagegen_server.domain.events import Complete, ProviderEvent, Report
 from imagegen_server.domain.result import Attempt, AttemptOutcome, Usage, Warning, WarningReason
+from imagegen_server.domain.task import Task
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
+from imagegen_server.providers.base import Call
 
 from tests.support.generation import drawing, workshop, yielding
 from tests.support.pictures import png
+from tests.support.provider import ABLE
 from tests.support.values import NOON
 
 REFUSED = Attempt("test/b", "test/b/x", AttemptOutcome.REJECTED, Billed.NO, Reason.RATE_LIMITED, 429, "r1", NOON, 1.0)
@@ -56,15 +60,30 @@ async def test_what_was_repeated_there_is_not_repeated_here(attempts: tuple[Atte
 
 
 async def test_warnings_are_added_once() -> None:
-    """Behind those of the plan; what both say is said once."""
-    ours = drawing(background="opaque")
-    known = Warning("options.background", WarningReason.IGNORED, "said there, too")
-    new = Warning("params.test.b.style", WarningReason.ADJUSTED, "nearest")
-    shop = workshop(yielding(Complete(0, png()), Report(warnings=(known, new, new))))
+    """Behind those of the plan; what both say in the same words is said once, and nothing else is lost."""
+    known = Warning("options.background", WarningReason.IGNORED, "any does not know this option")
+    others = [Warning("model", WarningReason.IGNORED, f"{name} is left out") for name in ("b/x", "b/y")]
+    shop = workshop(yielding(Complete(0, png()), Report(warnings=(known, *others, others[0]))))
 
-    result = await shop.result(ours)
+    assert (await shop.result(drawing(background="opaque"))).warnings == (known, *others)
 
-    assert [(warning.field, warning.message) for warning in result.warnings] == [
-        ("options.background", "any does not know this option"),
-        ("params.test.b.style", "nearest"),
-    ]
+
+async def test_the_model_that_made_the_images_is_named() -> None:
+    """As the provider calls it, behind the provider's name; if it names none it is the one that was asked for."""
+    other = workshop(yielding(Complete(0, png()), Report(model="b/x")))
+    same = workshop(yielding(Complete(0, png()), Report()))
+
+    assert (await other.result()).model == "test/b/x"
+    assert (await same.result()).model == "test/any"
+
+
+async def test_images_of_several_models_are_of_the_one_that_was_asked_for() -> None:
+    """No single one of them made all."""
+
+    async def by_turns(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+        yield Complete(0, png())
+        yield Report(model=f"b/{task.options.seed}")
+
+    shop = workshop(by_turns, capabilities=replace(ABLE, max_images=1))
+
+    assert (await shop.result(drawing(count=2, seed=1))).model == "test/any"

@@ -46,6 +46,7 @@ def report_of(told: imagegen.ImageResult, here: str) -> Report:
         metadata=_plain(told.metadata),
         warnings=tuple(_warning(warning, here) for warning in told.warnings),
         attempts=tuple(attempt_of(attempt, here) for attempt in told.attempts),
+        model=told.model,
     )
 
 
