@@ -152,6 +152,10 @@ def _of_the_way(raised: imagegen.ImageGenError, here: str) -> ImageError:
             return ImageError(Reason.AUTHENTICATION_FAILED, f"something before {here} refuses: {what}", billed=billed)
         case grpc.StatusCode.UNIMPLEMENTED:
             return ImageError(Reason.PROVIDER_ERROR, f"{here} is no imagegen server: {what}", billed=billed)
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in what:
+            # gRPC's own words, before any of it is read.
+            told = f"{here} takes no request of that size (its max_receive_bytes): {what}"
+            return ImageError(Reason.CONTEXT_LENGTH_EXCEEDED, told, billed=Billed.NO)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return ImageError(Reason.PROVIDER_ERROR, f"{here} or a proxy takes no such message: {what}", billed=billed)
     sent = "" if free else "; it may have begun"

@@ -17,7 +17,7 @@ from .connections import Connections
 from .errors import error_of, reason_of
 from .models import model_of, models_of, unknown_model
 from .reading import Reading
-from .request import Inputs, check, settings_of, unsent
+from .request import Inputs, check, fitted, settings_of, unsent
 from .settings import ImagegenSettings
 
 _MOST_IMAGES = 16
@@ -68,7 +68,7 @@ class Imagegen(SelfConnected):
         :raises ImageError: INVALID_REQUEST
         """
         check(task, self._name)
-        return task, ()
+        return fitted(task, self._name)
 
     def images_per_request(self, task: Task) -> int:
         """See Provider: all of them; the other server divides them as its provider needs it."""

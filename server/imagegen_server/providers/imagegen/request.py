@@ -5,19 +5,37 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import imagegen
 
 from imagegen_server.domain.errors import ImageError, Reason, Violation
 from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.json import JsonObject, JsonValue
+from imagegen_server.domain.result import Warning, WarningReason
 from imagegen_server.domain.task import Operation, Options, Task
 from imagegen_server.http.redaction import digest_text, json_text
 from imagegen_server.providers.base import Call, Unsent
 
 _INLINE_BYTES = 4 * 1024 * 1024
 """Input images travel with the request up to here together. Larger ones are uploaded before, in pieces."""
+
+_MOST_INLINE_BYTES = 60 * 1024 * 1024
+"""Images that cannot be uploaded are part of the one message of a request; a server takes 65 MiB unless configured."""
+
+
+def fitted(task: Task, here: str) -> tuple[Task, Sequence[Warning]]:
+    """Leave out what the providers there said of input images, if the images are too large to carry it.
+
+    An upload is the bytes alone, so that images with metadata go inline.
+    """
+    carrying = [at for at, image in enumerate(task.images) if _objects(image.metadata.get(here, {}))]
+    if sum(len(task.images[at].data) for at in carrying) <= _MOST_INLINE_BYTES:
+        return task, ()
+    why = f"does not go along: together these images are larger than {_MOST_INLINE_BYTES >> 20} MiB"
+    noted = [Warning(f"input.images[{at}].metadata", WarningReason.IGNORED, why) for at in carrying]
+    bare = (replace(image, metadata={}) if at in carrying else image for at, image in enumerate(task.images))
+    return replace(task, images=tuple(bare)), noted
 
 
 def check(task: Task, here: str) -> None:
