@@ -40,6 +40,7 @@ class Kit:
     `page` and `wire` name the page in docs and the folder of wire fixtures, where they are not the type's own.
     `values` are values of options, where the capabilities list none and the usual one of the suite will not do;
     `along` are options that must stand beside one: compression beside a format.
+    `open_fields` are fields that the adapter sends by itself and params may change: objects that are merged, defaults.
     `edit_params` are params without which the vendor takes no edit.
     `mask_in` finds the mask's bytes in a request, and `mask_edits` tells which part of it the vendor edits.
     `missing` names roles of ROLES that the vendor has no answer for, each with the reason.
@@ -62,6 +63,7 @@ class Kit:
     wire: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     along: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    open_fields: frozenset[str] = frozenset()
     edit_params: JsonObject = field(default_factory=dict)
     mask_in: Callable[[RecordedRequest], bytes] | None = None
     mask_edits: Literal["transparent", "white", "black"] = "white"

@@ -140,6 +140,33 @@ async def test_params_that_the_adapter_sets_are_refused(kit: Kit) -> None:
 
 
 @KITS
+async def test_what_the_adapter_says_no_param_unsays(kit: Kit) -> None:
+    """Each field beside which params go is an option, or refused as a param, or one that the kit says may be changed."""
+    provider = kit.provider()
+    for _, make in makers(kit):
+        async with bench_of(kit) as bench:
+            await bench.ended(make(params={"zz_mark": "x"}))
+            (call, *_) = bench.orders
+        ours = {name.partition("[")[0] for name in _beside(call, "zz_mark")}
+
+        assert ours - {"zz_mark", *provider.param_options, *provider.controlled_params, *kit.open_fields} == set()
+
+
+def _beside(call: RecordedRequest, mark: str) -> set[str]:
+    """Name the fields of the object, or of the form, that a param is in."""
+    if call.media_type != "application/json":
+        return {part.name for part in call.parts}
+    left = [call.json]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict) and mark in value:
+            return set(value)
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left += inner
+    raise AssertionError("params are not sent")
+
+
+@KITS
 def test_params_that_are_options_are_declared_well(kit: Kit) -> None:
     """They name options, each once, and none that is refused."""
     provider = kit.provider()

@@ -51,6 +51,7 @@ KIT = Kit(
     masks="fal-ai/flux-pro/v1/fill",
     previews="fal-ai/flux/dev",
     build=lambda: fal_provider(pace=Pace(first=0.0, longest=0.005, patience=0.1)),
+    open_fields=frozenset({"sync_mode"}),
     mask_in=_mask,
     asks=_asks,
     says=_says,

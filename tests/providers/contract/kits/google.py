@@ -12,4 +12,5 @@ KIT = Kit(
     draws="gemini-3-pro-image",
     edits="gemini-3-pro-image",
     previews="gemini-3-pro-image",
+    open_fields=frozenset({"generationConfig"}),
 )

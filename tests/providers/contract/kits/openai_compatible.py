@@ -27,6 +27,7 @@ KITS = (
         environment={"RECRAFT_API_TOKEN": KEY},
         table={"dialect": "recraft", "api_key": {"env": "RECRAFT_API_TOKEN"}},
         wire="openai_compatible/recraft",
+        open_fields=frozenset({"strength"}),
         mask_in=_mask,
         tells_cost=True,
     ),

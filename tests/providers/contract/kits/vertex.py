@@ -12,6 +12,7 @@ KIT = Kit(
     draws="gemini-3-pro-image",
     edits="gemini-3-pro-image",
     previews="gemini-3-pro-image",
+    open_fields=frozenset({"generationConfig"}),
     environment={"VERTEX_API_KEY": KEY},
     table={"api_key": {"env": "VERTEX_API_KEY"}},
     along={"compression": {"format": "jpeg"}},
