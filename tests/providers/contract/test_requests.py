@@ -141,7 +141,7 @@ async def test_params_that_the_adapter_sets_are_refused(kit: Kit) -> None:
 
 @KITS
 async def test_what_the_adapter_says_no_param_unsays(kit: Kit) -> None:
-    """Each field beside which params go is an option, or refused as a param, or one that the kit says may be changed."""
+    """Each field beside which params go is an option, or refused as a param, or the kit says that it may be changed."""
     provider = kit.provider()
     for _, make in makers(kit):
         async with bench_of(kit) as bench:
