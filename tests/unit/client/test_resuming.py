@@ -315,3 +315,14 @@ async def test_a_server_that_is_gone_may_have_spent() -> None:
             await stream.result()
 
     assert (caught.value.reason, caught.value.billed) == (Reason.NETWORK_ERROR, "unknown")
+
+
+async def test_a_server_that_was_never_there_has_spent_nothing() -> None:
+    """However often it was tried."""
+    async with TcpRelay("127.0.0.1:1") as relay:
+        address = relay.address
+    async with AsyncClient(address) as client:
+        with pytest.raises(ImageGenError) as caught:
+            await client.generate(MODEL, "a harbour", resumable=True)
+
+    assert (caught.value.reason, caught.value.billed) == (Reason.NETWORK_ERROR, "no")

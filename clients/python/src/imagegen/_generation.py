@@ -53,7 +53,7 @@ class Generation:
         self._ended = False  # the server told the end, so there is nothing to stop
         self._lost = False  # the connection broke for good, and who knows the generation's name may come back to it
         self._fresh = True  # nothing was received over the RPC at hand
-        self._broken = False  # an RPC before the one at hand broke
+        self._broken = False  # an RPC before the one at hand broke, and may have begun something
         self._cancelling: asyncio.Task[None] | None = None
         resumed = request if isinstance(request, image_service_pb2.ResumeRequest) else None
         self.generation_id = resumed.generation_id if resumed is not None else ""
@@ -131,7 +131,8 @@ class Generation:
                 await self._left.wait()
         if self._left.is_set() or self._connection.closed:
             raise cancelled("the call was stopped on this side")
-        self._fresh = self._broken = True
+        self._fresh = True
+        self._broken = self._broken or error.billed != "no"  # where no connection came about, nothing had begun
         self._call = self._begin(self._continuation())
         return True
 
