@@ -1,5 +1,6 @@
 """What is bought of another server is bought once, also when this one was started anew meanwhile."""
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -124,3 +125,15 @@ def test_what_has_expired_there_is_not_bought_again() -> None:
     error = error_of(told, "far")
 
     assert (error.reason, error.billed) == (Reason.RESULT_EXPIRED, Billed.UNKNOWN)
+
+
+async def test_explain_shows_what_the_caller_allows() -> None:
+    """But no models to fall back to, whose names are of this server."""
+    policy = image_pb2.RetryPolicy(retry_ambiguous=True, fallback_models=["far/test/other"])
+    async with (
+        running_server(as_config("test", ScriptedProvider())) as far,
+        running_server(far_at(far.address)) as near,
+    ):
+        told = await near.images.Explain(image_service_pb2.ExplainRequest(generate=drawing(retry=policy)))
+
+    assert [json.loads(call.body)["retry"] for call in told.calls] == [{"retry_ambiguous": True}] * 2

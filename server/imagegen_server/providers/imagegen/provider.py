@@ -1,6 +1,7 @@
 """The provider: a wish handed on to another imagegen server, and all that it tells."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import ClassVar
 
 import imagegen
@@ -85,8 +86,9 @@ class Imagegen(SelfConnected):
             raise ImageError(Reason.INVALID_REQUEST, f"{self._name} cannot be asked: {problem}") from None
         reading = Reading(client, stream, call, self._name)
         try:
-            async for event in reading.events():
-                yield event
+            async with aclosing(reading.events()) as events:
+                async for event in events:
+                    yield event
         finally:
             await reading.stop()
 

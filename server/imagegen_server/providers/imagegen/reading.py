@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import imagegen
 
@@ -43,11 +43,12 @@ class Reading:
         """
         last: ProviderEvent | None = None
         try:
-            async for told in self._told():
-                for event in self._read(told):
-                    if event != last:  # heartbeats repeat the last news
-                        yield event
-                    last = event
+            async with aclosing(self._told()) as news:
+                async for told in news:
+                    for event in self._read(told):
+                        if event != last:  # heartbeats repeat the last news
+                            yield event
+                        last = event
             result = await self._stream.result()
         except imagegen.ImageGenError as error:
             if error.attempts or error.usage:
