@@ -81,7 +81,8 @@ breaking: $(READY) ## report what would break clients of the main branch
 clients: $(READY) ## build, check and test the client of every language
 	@tools/clients $(ARGS)
 
-conformance: $(READY) ## the same cases with the client of every language
+conformance: $(READY) ## the same cases with the client of every language, and the contract with every provider
+	@test -n "$$CI" || $(BIN)/python -m pytest -q -n auto tests/providers/contract
 	@PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run $(ARGS)
 
 format: $(READY) ## put the sources into shape

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 # How long an example takes says something of the machine, and nothing of the code. CI has the time for more of them.
 settings.register_profile("people", deadline=None, max_examples=30)
-settings.register_profile("machines", deadline=None, max_examples=200)
+settings.register_profile("machines", deadline=None, max_examples=100)
 settings.load_profile("machines" if os.environ.get("CI") else "people")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
