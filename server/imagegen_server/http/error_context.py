@@ -97,7 +97,7 @@ class ErrorContext:
         """
         return ImageError(
             reason,
-            f"{self.provider}: {message}",
+            f"{self.provider}: {message or f'answered {self.status}, and not in words'}",
             billed=billed,
             stage=stage,
             http_status=self.status,

@@ -55,6 +55,13 @@ def test_the_vendors_own_words(reason: Reason, waits: bool, names_fields: bool) 
     assert error.violations == (tuple(wrong) if names_fields else ())
 
 
+def test_a_vendor_without_words() -> None:
+    """A message says at least what was answered."""
+    error = ErrorContext("p", "vendor.example", 429, {}, "", "").told(Reason.RATE_LIMITED, "")
+
+    assert error.message == "p: answered 429, and not in words"
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b"<html>"])
 def test_a_body_that_is_no_object(body: bytes) -> None:
     """It is empty, whatever it is."""
