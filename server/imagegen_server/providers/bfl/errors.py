@@ -95,7 +95,7 @@ def error_of_answer(context: ErrorContext, body: bytes, *, about_task: bool = Fa
         return error
     detail, code = payload.get("detail"), _text(payload.get("error"))
     entries = [entry for entry in detail[:_MOST_LISTED] if isinstance(entry, Mapping)] if _is_list(detail) else []
-    told = [f"{_path(entry)}: {_text(entry.get('msg'))}".removeprefix(": ") for entry in entries]
+    told = [": ".join(filter(None, (_path(entry), _text(entry.get("msg"))))) for entry in entries]
     text = "; ".join(told) or _text(detail) or _text(payload.get("message")) or code
     if not text:
         return context.unreadable()

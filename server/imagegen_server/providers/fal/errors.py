@@ -75,11 +75,15 @@ def still_in_progress(payload: Mapping[str, object]) -> bool:
 
 def error_of_answer(context: ErrorContext, body: bytes, *, accepted: bool = True) -> ImageError:
     """Read the answer to a request that failed; `accepted`: the vendor had taken the work on before."""
-    return error_in(context, read_object(body), accepted=accepted) or context.unreadable()
+    if error := error_in(context, read_object(body), accepted=accepted):
+        return error
+    error = context.unreadable()
+    # Of what became of the work such an answer says nothing.
+    return error.with_billed(Billed.UNKNOWN) if accepted else error
 
 
 def error_in(context: ErrorContext, payload: Mapping[str, object], *, accepted: bool = True) -> ImageError | None:
-    """Find the error that an object is, whatever the status of its answer; None = it is none."""
+    """Find the error that an object is, whatever the status of its answer; None = it is none, or says nothing."""
     failed = context.status >= _CLIENT_ERROR
     # Without a failure a message is news of the work.
     entries = _entries(payload.get("detail") or payload.get("error") or (payload.get("message") if failed else None))
@@ -89,6 +93,8 @@ def error_in(context: ErrorContext, payload: Mapping[str, object], *, accepted: 
     code = _text(entries[0].get("type")) or kind
     # Cleaned first: the caller's words must not decide what is wrong.
     message = context.clean("; ".join(filter(None, (_text(entry.get("msg")) for entry in entries))) or code)
+    if not message:
+        return None
     status = context.status if failed else 0
     reason = _reason(code, message, status)
     wait = retry_after(context.headers)
