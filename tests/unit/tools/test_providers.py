@@ -33,4 +33,4 @@ def test_every_option_has_a_column() -> None:
 
     assert set(re.findall(r"`(\w+)`", head)) == set(Options.__slots__) - {"count", "preview_count"}
     told = {cell.strip() for line in cells for cell in line.split("|")[2:-1]}
-    assert told <= {"yes", "some", "no", "by its list", "by its table", "?"}
+    assert told <= {"yes", "some", "no", "by its list", "by its table", "as there", "?"}
