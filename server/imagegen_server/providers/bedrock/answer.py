@@ -4,17 +4,15 @@ from collections.abc import AsyncGenerator, Mapping
 
 from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Complete, ProviderEvent, Report
-from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.result import Usage
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
-from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
+from imagegen_server.http.image_json import EncodedImage, ImageJson
+from imagegen_server.http.whole_answer import read_images
 
 from .errors import error_in_success
 
 _IMAGE_KEYS = frozenset({"images"})
-_MOST_BESIDE_IMAGES = 1024 * 1024
-"""Bytes of an answer that are no image."""
 
 
 async def read_answer(context: ErrorContext, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
@@ -23,14 +21,7 @@ async def read_answer(context: ErrorContext, answer: Answer) -> AsyncGenerator[P
     :raises ImageError: why moderation kept it back, or INVALID_RESPONSE. What ended the answer early does not matter
         if its JSON is whole
     """
-    body, fault = await answer.read_on(MAX_IMAGE_BYTES * 4 // 3 + _MOST_BESIDE_IMAGES)
-    try:
-        payload = parse_image_json(body, _IMAGE_KEYS)
-    except ImageError as problem:
-        kind = answer.media_type or "something"
-        raise fault or context.invalid(f"{kind} that cannot be read as JSON") from problem
-    if not isinstance(payload, Mapping):
-        raise context.invalid("JSON that is no object")
+    payload = await read_images(answer, context, _IMAGE_KEYS, 1)
     if error := error_in_success(context, payload):
         # Whatever stands beside it is a placeholder.
         raise error

@@ -3,14 +3,14 @@
 Source: botocore's model of the service `bedrock`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from imagegen_server.domain.capabilities import Model
 from imagegen_server.http.client import Answer, HttpClient, Sign
-from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.whole_answer import read_list
 
 from .errors import error_of_answer
 from .models import find_model
@@ -49,15 +49,16 @@ async def image_models(
 
     async def ask(path: str, key: str) -> tuple[list[Mapping[str, object]], str]:
         async with http.get(path, headers, sign) as answer:
-            context = context_of(answer)
-            if not answer.ok:
-                raise error_of_answer(context, await read_failure(answer))
-            try:
-                payload = json.loads(await answer.read(_MOST_LIST_BYTES))
-                return [entry for entry in payload[key] if isinstance(entry, Mapping)], payload.get("nextToken") or ""
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                pass
-        raise context.invalid("a list of models that cannot be read")
+            return await read_list(
+                answer,
+                context_of(answer),
+                error_of_answer,
+                lambda page: (
+                    [entry for entry in page[key] if isinstance(entry, Mapping)],
+                    page.get("nextToken") or "",
+                ),
+                most_bytes=_MOST_LIST_BYTES,
+            )
 
     summaries, _ = await ask(_FOUNDATION_MODELS, "modelSummaries")
     drawing = {str(entry.get("modelId")): entry for entry in summaries if str(entry.get("modelId")).startswith(_MAKER)}

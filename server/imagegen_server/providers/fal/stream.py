@@ -13,6 +13,7 @@ from imagegen_server.domain.json import JsonObject
 from imagegen_server.http.answer import Answer
 from imagegen_server.http.error_context import ErrorContext, read_failure
 from imagegen_server.http.sse import read_events
+from imagegen_server.providers.accepted import accepted_events
 
 from .answer import Payload, events_of, most_bytes, pictures_in, previews_of, read_payload
 from .errors import error_in, error_of_answer
@@ -41,17 +42,10 @@ async def streamed_events(exchange: Exchange, run_url: str, body: JsonObject) ->
         if not answer.ok:
             raise error_of_answer(context, await read_failure(answer), accepted=False)
         streams = answer.media_type == "text/event-stream"
-        try:
-            async with aclosing(
-                _events(exchange, context, answer) if streams else _whole(exchange, context, answer)
-            ) as events:
-                async for event in events:
-                    # An event that is no error shows that the vendor has taken the task on.
-                    exchange.call.accepted(context.request_id)
-                    yield event
-        except ImageError as error:
-            error.provider_request_id = error.provider_request_id or context.request_id
-            raise
+        read = _events(exchange, context, answer) if streams else _whole(exchange, context, answer)
+        async with aclosing(accepted_events(read, exchange.call, lambda: context.request_id)) as events:
+            async for event in events:
+                yield event
 
 
 async def _whole(exchange: Exchange, context: ErrorContext, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:

@@ -1,6 +1,5 @@
 """What the Gemini API and Vertex AI have in common: one request to generateContent, and what comes back."""
 
-import json
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient, Sign, Unsigned
 from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.http.whole_answer import read_list
 from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, Provider
 
@@ -119,12 +119,10 @@ class GenerateContent(Provider):
             context = access.context(self._name, answer)
             if answer.status == httpx.codes.UNAUTHORIZED:
                 self.refused()
-            if not answer.ok:
-                raise error_of_answer(context, await read_failure(answer))
-            try:
-                page = json.loads(await answer.read(_MOST_LIST_BYTES))
-            except (ValueError, RecursionError):
-                page = None
-        if not isinstance(page, dict):
-            raise context.invalid("a list of models that cannot be read")
-        return page
+            return await read_list(answer, context, error_of_answer, _as_object, most_bytes=_MOST_LIST_BYTES)
+
+
+def _as_object(page: object) -> Mapping[str, object]:
+    if not isinstance(page, dict):
+        raise TypeError("no object")
+    return page

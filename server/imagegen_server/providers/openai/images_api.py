@@ -5,11 +5,11 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 
-from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, Provider
 
 from .answer import AnswerReader
@@ -45,16 +45,9 @@ class ImagesApi(Provider):
             if not answer.ok:
                 raise error_of_answer(context, await read_failure(answer), self._dialect)
             reader = AnswerReader(context, task.count, call.fetch, self._dialect)
-            try:
-                async with aclosing(reader.events(answer)) as events:
-                    async for event in events:
-                        # An answer that is no error shows that the vendor has taken the task on.
-                        call.accepted(context.request_id)
-                        yield event
-            except ImageError as error:
-                # Of a connection that breaks nobody but the vendor's support knows what became, and they ask for this.
-                error.provider_request_id = error.provider_request_id or context.request_id
-                raise
+            async with aclosing(accepted_events(reader.events(answer), call, lambda: context.request_id)) as events:
+                async for event in events:
+                    yield event
 
     def context(self, http: HttpClient, answer: Answer, prompt: str, key: str) -> ErrorContext:
         """Tell with what an answer is read."""

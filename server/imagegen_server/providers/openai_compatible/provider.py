@@ -1,6 +1,5 @@
 """The provider: one request, as the switches of its server say, and what comes back."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -10,8 +9,8 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import Answer, HttpClient
-from imagegen_server.http.error_context import read_failure
 from imagegen_server.http.form import form_of
+from imagegen_server.http.whole_answer import read_list
 from imagegen_server.providers.openai.errors import error_of_answer
 from imagegen_server.providers.openai.images_api import ImagesApi, bearer
 
@@ -59,16 +58,10 @@ class OpenAICompatible(ImagesApi):
         secret = key.reveal() if key else ""
         async with http.get("/models", bearer(secret)) as answer:
             context = self.context(http, answer, "", secret)
-            if not answer.ok:
-                raise error_of_answer(context, await read_failure(answer), self._dialect)
-            try:
-                ids = listed_ids(json.loads(await answer.read(_MOST_LIST_BYTES)))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                pass
-            else:
-                self._listed = {model_id: Model(model_id, self._usual) for model_id in ids}
-                return await self.models()
-        raise context.invalid("a list of models that cannot be read")
+            error_of = partial(error_of_answer, dialect=self._dialect)
+            ids = await read_list(answer, context, error_of, listed_ids, most_bytes=_MOST_LIST_BYTES)
+        self._listed = {model_id: Model(model_id, self._usual) for model_id in ids}
+        return await self.models()
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """See Provider.

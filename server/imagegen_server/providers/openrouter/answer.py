@@ -9,19 +9,17 @@ from contextlib import aclosing
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason
 from imagegen_server.domain.events import Complete, Failed, Phase, Preview, Progress, ProviderEvent
-from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
 from imagegen_server.http.image_json import EncodedImage, ImageJson, parse_image_json
 from imagegen_server.http.image_place import IMAGE_KEYS, decoded, images_of
 from imagegen_server.http.sse import ServerSentEvent, read_events
+from imagegen_server.http.whole_answer import read_images
 
 from .errors import error_in_success
 from .usage import billed_by, report_of
 
 _END = b"[DONE]"
-_MOST_BESIDE_IMAGES = 1024 * 1024
-"""Bytes of an answer that are no image."""
 
 
 class AnswerReader:
@@ -48,14 +46,7 @@ class AnswerReader:
 
     async def _whole(self, answer: Answer) -> AsyncGenerator[ProviderEvent, None]:
         """Read a JSON answer. What ended it early does not matter if the JSON is whole."""
-        body, fault = await answer.read_on(self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES)
-        try:
-            payload = parse_image_json(body, IMAGE_KEYS)
-        except ImageError as problem:
-            kind = answer.media_type or "something"
-            raise fault or self._context.invalid(f"{kind} that cannot be read as JSON") from problem
-        if not isinstance(payload, Mapping):
-            raise self._context.invalid("JSON that is no object")
+        payload = await read_images(answer, self._context, IMAGE_KEYS, self._count)
         data = payload.get("data")
         items = [item if isinstance(item, Mapping) else {} for item in data] if isinstance(data, list) else []
         billed = None if items else billed_by(payload)

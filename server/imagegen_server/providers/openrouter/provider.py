@@ -1,6 +1,5 @@
 """The provider: one request to /images, and what comes back."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import ClassVar
@@ -12,6 +11,7 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Task
 from imagegen_server.http.client import Answer, HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure
+from imagegen_server.http.whole_answer import read_list
 from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
@@ -52,16 +52,9 @@ class OpenRouter(Provider):
         secret = key.reveal() if key else ""
         async with http.get("/images/models", _headers(secret)) as answer:
             context = self._context(http, answer, "", secret)
-            if not answer.ok:
-                raise error_of_answer(context, await read_failure(answer))
-            try:
-                models = models_of(json.loads(await answer.read(_MOST_LIST_BYTES)))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                pass
-            else:
-                self._listed = {model.id: model for model in models}
-                return models
-        raise context.invalid("a list of models that cannot be read")
+            models = await read_list(answer, context, error_of_answer, models_of, most_bytes=_MOST_LIST_BYTES)
+        self._listed = {model.id: model for model in models}
+        return models
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """See Provider.

@@ -5,18 +5,15 @@ from contextlib import aclosing
 
 from imagegen_server.domain.errors import Billed, ImageError
 from imagegen_server.domain.events import Complete, Failed, ProviderEvent, Report
-from imagegen_server.domain.image import MAX_IMAGE_BYTES
 from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.result import Cost, Usage
 from imagegen_server.http.client import Answer
 from imagegen_server.http.error_context import ErrorContext
-from imagegen_server.http.image_json import ImageJson, parse_image_json
+from imagegen_server.http.image_json import ImageJson
 from imagegen_server.http.image_place import IMAGE_KEYS, images_of
+from imagegen_server.http.whole_answer import read_images
 
 from .errors import billed_by, error_in_success, filtered, ticks_of
-
-_MOST_BESIDE_IMAGES = 1024 * 1024
-"""Bytes of an answer that are no image."""
 
 _TICKS_PER_DOLLAR = 10_000_000_000
 _LONGEST_WORD = 100
@@ -48,14 +45,7 @@ class AnswerReader:
 
         :raises ImageError: the error that it holds, CONTENT_FILTERED, or INVALID_RESPONSE
         """
-        body, fault = await answer.read_on(self._count * (MAX_IMAGE_BYTES * 4 // 3) + _MOST_BESIDE_IMAGES)
-        try:
-            payload = parse_image_json(body, IMAGE_KEYS)
-        except ImageError as problem:
-            kind = answer.media_type or "something"
-            raise fault or self._context.invalid(f"{kind} that cannot be read as JSON") from problem
-        if not isinstance(payload, Mapping):
-            raise self._context.invalid("JSON that is no object")
+        payload = await read_images(answer, self._context, IMAGE_KEYS, self._count)
         data = payload.get("data")
         items = [item if isinstance(item, Mapping) else {} for item in data] if isinstance(data, list) else []
         shown = sum(item.get("respect_moderation") is not False for item in items)

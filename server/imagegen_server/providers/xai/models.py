@@ -7,6 +7,7 @@ reference, and docs.x.ai/developers/model-capabilities/images.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from imagegen_server.domain.capabilities import Capabilities, Model, PreviewSupport
 
@@ -86,3 +87,14 @@ def living_models(now: datetime) -> list[Model]:
     """List the known models that the vendor has not ended."""
     models = [find_model(model_id) for model_id in _KNOWN]
     return [model for model in models if model.retire_time is None or model.retire_time > now]
+
+
+def listed_models(payload: Any) -> list[Model]:
+    """Read the vendor's list.
+
+    :raises KeyError, TypeError: it is none, or an entry has no name
+    """
+    ids = [entry["id"] for entry in payload["models"]]
+    if not all(isinstance(model_id, str) and model_id for model_id in ids):
+        raise TypeError("an entry without a name")
+    return [find_model(model_id, listed=True) for model_id in ids]

@@ -1,6 +1,5 @@
 """The provider: one request to /images/generations or /images/edits, and what comes back."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -13,12 +12,13 @@ from imagegen_server.domain.secret import Secret
 from imagegen_server.domain.task import Operation, Task
 from imagegen_server.http.client import HttpClient
 from imagegen_server.http.error_context import ErrorContext, read_failure, read_object
+from imagegen_server.http.whole_answer import read_list
 from imagegen_server.providers.accepted import accepted_events
 from imagegen_server.providers.base import Call, NoSettings, Provider
 
 from .answer import AnswerReader, report_of
 from .errors import error_of_answer
-from .models import PARAM_OPTIONS, find_model, living_models
+from .models import PARAM_OPTIONS, find_model, listed_models, living_models
 from .request import body_of, fitted
 
 _MOST_LIST_BYTES = 4 * 1024 * 1024
@@ -53,15 +53,7 @@ class XAI(Provider):
         secret = key.reveal() if key else ""
         async with http.get("/image-generation-models", _headers(secret)) as answer:
             context = ErrorContext(self._name, http.host, answer.status, answer.headers, "", secret, http.header_values)
-            if not answer.ok:
-                raise error_of_answer(context, await read_failure(answer))
-            try:
-                ids = [entry["id"] for entry in json.loads(await answer.read(_MOST_LIST_BYTES))["models"]]
-                if all(isinstance(model_id, str) and model_id for model_id in ids):
-                    return [find_model(model_id, listed=True) for model_id in ids]
-            except (ValueError, KeyError, TypeError, RecursionError):
-                pass
-        raise context.invalid("a list of models that cannot be read")
+            return await read_list(answer, context, error_of_answer, listed_models, most_bytes=_MOST_LIST_BYTES)
 
     def prepare(self, task: Task) -> tuple[Task, Sequence[Warning]]:
         """See Provider.
