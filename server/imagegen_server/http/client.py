@@ -19,7 +19,8 @@ from .answer import MOST_ANSWER_BYTES, Answer
 from .body import Body, FormFile, form_body, json_body
 from .failures import network_failure
 from .target import read_target
-from .transport import HttpSettings, open_transport
+from .transport import HttpSettings, Transport, open_transport
+from .websocket import MOST_MESSAGE_BYTES, WebSocket
 
 __all__ = ["MOST_ANSWER_BYTES", "Answer", "FormFile", "HttpClient", "HttpSettings", "Sign", "Unsigned"]
 
@@ -127,6 +128,27 @@ class HttpClient:
     ) -> AbstractAsyncContextManager[Answer]:
         """Send a request without a body, as vendors want it to cancel something."""
         return self._exchange(method, path, {**headers, "content-length": "0"}, None)
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, headers: Mapping[str, str], most_bytes: int = MOST_MESSAGE_BYTES
+    ) -> AsyncGenerator[WebSocket, None]:
+        """Open a websocket at `path`. Leaving the block cuts it at once. `most_bytes` of one message.
+
+        Whoever works without one too can go on after an error: nothing that costs was sent.
+
+        :raises ImageError: NETWORK_ERROR: there is none, and nothing was sent
+        """
+        if not isinstance(self._transport, Transport):
+            message = f"{self._host} cannot be reached by a websocket: this transport has none"
+            raise ImageError(Reason.NETWORK_ERROR, message, sent=False)
+        merged = self._headers | {name.lower(): value for name, value in headers.items()} | self._own_headers
+        try:
+            opening = self._transport.websocket(str(self._url(path)), merged, self._host, most_bytes)
+        except httpx.TransportError as error:
+            raise network_failure(error, self._host) from error
+        async with opening as socket:
+            yield socket
 
     def at(self, url: str, domains: Collection[str]) -> tuple["HttpClient", str]:
         """Follow an address that the vendor answered: a client for that host, and the path there.

@@ -1,7 +1,7 @@
 """A client that sends nothing: it keeps the first request that an adapter makes of it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -13,6 +13,7 @@ from .answer import Answer
 from .body import FormFile
 from .client import HttpClient, Sign
 from .redaction import HIDDEN, form_text, json_text, url_text
+from .websocket import MOST_MESSAGE_BYTES, WebSocket
 
 HIDDEN_KEY = Secret(HIDDEN)
 """The key for an adapter whose request is only recorded."""
@@ -87,6 +88,16 @@ class RecordingClient(HttpClient):
         """See HttpClient."""
         return self._record(method, path, str)
 
+    @asynccontextmanager
+    async def websocket(
+        self,
+        path: str,  # noqa: ARG002
+        headers: Mapping[str, str],  # noqa: ARG002
+        most_bytes: int = MOST_MESSAGE_BYTES,  # noqa: ARG002
+    ) -> AsyncGenerator[WebSocket, None]:
+        """See HttpClient. It is open, takes everything, and ends whoever waits for a message; no request is kept."""
+        yield _NoSocket()
+
     async def close(self) -> None:
         """There is nothing to close."""
 
@@ -97,6 +108,17 @@ class RecordingClient(HttpClient):
 
     def _settle(self, base: str, host: str) -> None:
         self._base, self._host = base, host
+
+
+class _NoSocket:
+    """A websocket that leads nowhere."""
+
+    async def send(self, text: str) -> None:
+        """See WebSocket."""
+
+    async def receive(self) -> str | bytes:
+        """See WebSocket."""
+        raise NotSent
 
 
 class _NoExchange(AbstractAsyncContextManager[Answer]):

@@ -7,11 +7,14 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
 
 import httpx
+
+from .websocket import WebSocket
 
 _KEEPALIVE = 15.0
 """Seconds that an idle connection is kept. Short: one that the server has just given up on costs a paid request."""
@@ -72,7 +75,7 @@ class HttpSettings:
                 raise ValueError(f"headers: the value of {name} must be one line of ASCII characters")
 
 
-def open_transport(settings: HttpSettings) -> httpx.AsyncBaseTransport:
+def open_transport(settings: HttpSettings) -> "Transport":
     """Make the transport of a provider. The environment is read now, once; the engine is loaded by the first request.
 
     What it raises tells whether a request may have arrived: not if it is ConnectError, ConnectTimeout or ProxyError,
@@ -82,7 +85,7 @@ def open_transport(settings: HttpSettings) -> httpx.AsyncBaseTransport:
     """
     if settings.ca:
         _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings.ca)
-    return _Transport(settings, _proxy(settings))
+    return Transport(settings, _proxy(settings))
 
 
 def _load_authorities(context: ssl.SSLContext, path: str) -> None:
@@ -137,33 +140,64 @@ def _proxy_of_environment(base: httpx.URL) -> str:
     return proxies.get(base.scheme) or proxies.get("all", "")
 
 
-class _Transport(httpx.AsyncBaseTransport):
+class Transport(httpx.AsyncBaseTransport):
     """The engine, made by the first request: its modules and the certificates take a while to load."""
 
     def __init__(self, settings: HttpSettings, proxy: httpx.Proxy | None) -> None:
+        """Open nothing yet; see `open_transport`."""
         self._settings = settings
         self._proxy = proxy
         self._engine: httpx.AsyncBaseTransport | None = None
+        self._context: ssl.SSLContext | None = None
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request by the engine."""
         if self._closed:
             raise RuntimeError("the transport is closed")
         if self._engine is None:
             self._engine = self._open_engine()
         return await self._engine.handle_async_request(request)
 
+    def websocket(
+        self, url: str, headers: Mapping[str, str], host: str, most_bytes: int
+    ) -> AbstractAsyncContextManager[WebSocket]:
+        """Open a websocket, by aiohttp with either engine; see `open_websocket`. It is not closed by `aclose`.
+
+        :raises httpx.ConnectError: the certificates cannot be read
+        """
+        if self._closed:
+            raise RuntimeError("the transport is closed")
+        from .aiohttp_websocket import open_websocket  # noqa: PLC0415 - as below
+
+        return open_websocket(
+            url,
+            headers,
+            host,
+            context=self._trust(),
+            proxy=self._proxy,
+            socket_options=_socket_options(),
+            connect_timeout=self._settings.connect_timeout,
+            most_bytes=most_bytes,
+        )
+
     async def aclose(self) -> None:
+        """Close every connection, those in use included."""
         self._closed = True
         if self._engine is not None:
             await self._engine.aclose()
 
+    def _trust(self) -> ssl.SSLContext:
+        if self._context is None:
+            try:
+                self._context = tls_context(self._settings)
+            except (OSError, ValueError) as error:
+                raise httpx.ConnectError("the certificates cannot be read") from error
+            self._context.set_alpn_protocols(["http/1.1"])
+        return self._context
+
     def _open_engine(self) -> httpx.AsyncBaseTransport:
-        try:
-            context = tls_context(self._settings)
-        except (OSError, ValueError) as error:
-            raise httpx.ConnectError("the certificates cannot be read") from error
-        context.set_alpn_protocols(["http/1.1"])
+        context = self._trust()
         if self._proxy is not None and self._proxy.url.scheme == "https":
             self._proxy.ssl_context = context
         if self._settings.engine == "httpx":

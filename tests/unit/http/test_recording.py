@@ -92,7 +92,7 @@ def test_every_way_to_send_is_stood_in_for() -> None:
     """A method that the real client gains has to be recorded as well."""
     ways = {name for name, member in inspect.getmembers(HttpClient, inspect.isfunction) if not name.startswith("_")}
 
-    assert ways == {"post_json", "post_form", "get", "send_empty", "close", "at"}
+    assert ways == {"post_json", "post_form", "get", "send_empty", "websocket", "close", "at"}
     assert ways - {"at"} <= set(vars(RecordingClient))
 
 
