@@ -92,6 +92,7 @@ class FakeSdapi(FakeVendor):
         self.looking = 0
         self.most_looking = 0
         self._gpu = asyncio.Lock()
+        self._transports: set[asyncio.Transport] = set()
         self._works: set[asyncio.Task[None]] = set()
 
     @property
@@ -99,14 +100,27 @@ class FakeSdapi(FakeVendor):
         """What pictures were asked for."""
         return [call for call in self.requests if call.method == "POST"]
 
+    @property
+    def at_work(self) -> Job:
+        """The task that is at work."""
+        assert self.current is not None
+        return self.current
+
     def finish(self) -> None:
         """Let the task that is at work come to its end."""
-        assert self.current is not None
-        self.current.ended.set()
+        self.at_work.ended.set()
 
     def foreign(self) -> Job:
         """Begin a task of somebody else, which the server works on until it is interrupted or let end."""
         return self._begin("task(somebody-else)", previews=True)
+
+    def restart(self) -> None:
+        """Break all connections and forget all work."""
+        for job in self.jobs:
+            job.task_id = ""
+            job.ended.set()
+        for transport in self._transports:
+            transport.abort()
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait for something that a question brings about."""
@@ -121,6 +135,8 @@ class FakeSdapi(FakeVendor):
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one call. Questions and interrupts take no answer that was meant for the task itself."""
+        if request.transport is not None:
+            self._transports.add(request.transport)
         if request.path not in _SIDE:
             return await super().handle(request)
         call = recorded(request.method, request.path_qs, list(request.headers.items()), await request.read())
