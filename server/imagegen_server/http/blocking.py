@@ -2,7 +2,8 @@
 
 import httpx
 
-from .transport import HttpSettings, read_proxy, tls_context
+from .authorities import trust
+from .transport import HttpSettings, read_proxy
 
 DIRECT = ("metadata.google.internal", "169.254.169.254")
 """Services that a cloud has for its own machines; no proxy leads there, or one would answer for another machine."""
@@ -18,7 +19,7 @@ def open_blocking(settings: HttpSettings, seconds: float) -> httpx.Client:
     :raises ValueError: they are none
     """
     return httpx.Client(
-        verify=tls_context(settings),
+        verify=trust(settings.ca),
         proxy=read_proxy(settings.proxy) if settings.proxy else None,
         mounts={f"all://{host}": None for host in DIRECT},
         timeout=seconds,

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from imagegen_server.domain.errors import ImageError
 from .addresses import Address, is_public, plain
 from .allow_list import AllowList
 from .answer import Answer
+from .authorities import trust
 from .failures import network_failure
 from .target import Host, Target, read_target
 
@@ -80,7 +80,6 @@ class GuardedFetcher:
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="imagegen-dns")
         self._own_lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="imagegen-dns-own")
         self._resolver = resolver
-        self._context: ssl.SSLContext | None = None
         self._closed = False
 
     async def fetch(
@@ -160,7 +159,11 @@ class GuardedFetcher:
         from .pinned import get  # noqa: PLC0415 - its import takes longer than the server's own
 
         try:
-            async with get(target, addresses, self._trust()) as response:
+            context = trust()
+        except OSError as error:
+            raise NotFetched(network_failure(_no_connection(error), target.name).message) from None
+        try:
+            async with get(target, addresses, context) as response:
                 if response.status_code in _REDIRECTS:
                     return str(response.headers.get("location", ""))
                 answer = Answer(response, target.name)
@@ -171,15 +174,6 @@ class GuardedFetcher:
             raise NotFetched(network_failure(error, target.name).message) from None
         except ImageError as error:
             raise NotFetched(error.message) from None
-
-    def _trust(self) -> ssl.SSLContext:
-        if self._context is None:
-            try:
-                self._context = httpx.create_ssl_context()
-            except (OSError, ValueError) as error:
-                raise _no_connection(error) from error
-            self._context.set_alpn_protocols(["http/1.1"])
-        return self._context
 
     async def _look_up(self, name: str, own: _Origin | None) -> Sequence[str]:
         if self._resolver is not None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from .authorities import check_authorities, trust
 from .websocket import WebSocket
 
 _KEEPALIVE = 15.0
@@ -84,27 +85,8 @@ def open_transport(settings: HttpSettings) -> "Transport":
     :raises ValueError: when the CA file cannot be read, or the proxy is none that can be used
     """
     if settings.ca:
-        _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings.ca)
+        check_authorities(settings.ca)
     return Transport(settings, _proxy(settings))
-
-
-def _load_authorities(context: ssl.SSLContext, path: str) -> None:
-    try:
-        context.load_verify_locations(cafile=path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"ca: no certificates can be read from {path}: {error}") from error
-
-
-def tls_context(settings: HttpSettings) -> ssl.SSLContext:
-    """Make a context that trusts the usual authorities and those of the settings. Reads files.
-
-    :raises OSError: they cannot be read
-    :raises ValueError: they are none
-    """
-    context = httpx.create_ssl_context()
-    if settings.ca:
-        _load_authorities(context, settings.ca)
-    return context
 
 
 def _proxy(settings: HttpSettings) -> httpx.Proxy | None:
@@ -190,10 +172,9 @@ class Transport(httpx.AsyncBaseTransport):
     def _trust(self) -> ssl.SSLContext:
         if self._context is None:
             try:
-                self._context = tls_context(self._settings)
+                self._context = trust(self._settings.ca)
             except (OSError, ValueError) as error:
                 raise httpx.ConnectError("the certificates cannot be read") from error
-            self._context.set_alpn_protocols(["http/1.1"])
         return self._context
 
     def _open_engine(self) -> httpx.AsyncBaseTransport:
