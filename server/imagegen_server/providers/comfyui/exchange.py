@@ -1,0 +1,147 @@
+"""One attempt at a task, and plain questions to the server on its behalf."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from imagegen_server.domain.errors import ImageError
+from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.task import Task
+from imagegen_server.http.answer import Answer
+from imagegen_server.http.client import HttpClient
+from imagegen_server.http.error_context import ErrorContext, read_failure, read_object
+from imagegen_server.providers.base import Call
+
+from .errors import error_of_answer
+from .workflow import Workflow
+
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of a history or a queue: each prompt in it has its graph, and a graph may hold pictures."""
+
+_QUESTION_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the server is asked, in seconds, beside what it tells by itself.
+
+    After `quiet` without a message it is asked how far the prompt is; without a websocket every `poll`, while a new one
+    is tried after `first` and then ever more seldom, up to `longest`. Trouble is borne for `patience`. A prompt that is
+    `missing` so often in a row is lost. What a prompt that has ended came to is asked for `tries` times.
+    """
+
+    quiet: float = 5.0
+    poll: float = 1.0
+    first: float = 0.5
+    longest: float = 10.0
+    patience: float = 120.0
+    missing: int = 3
+    tries: int = 8
+    again: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One attempt. `provider` is the configured name; `graph` is what is queued."""
+
+    provider: str
+    task: Task
+    call: Call
+    http: HttpClient
+    workflow: Workflow
+    pace: Pace
+    key: str = field(repr=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Say who asks, to a proxy in front of the server."""
+        return key_header(self.key)
+
+    def context_of(self, answer: Answer) -> ErrorContext:
+        """Tell with what an answer is read."""
+        http = self.http
+        return ErrorContext(
+            self.provider, http.host, answer.status, answer.headers, self.task.prompt, self.key, http.header_values
+        )
+
+    async def get_object(self, path: str) -> Mapping[str, object]:
+        """Ask for a JSON object; empty = it is none.
+
+        :raises ImageError: a refusal, or what happened to the connection
+        """
+        async with asyncio.timeout(_QUESTION_SECONDS), self.http.get(path, self.headers) as answer:
+            if not answer.ok:
+                raise error_of_answer(self.context_of(answer), await read_failure(answer))
+            return read_object(await answer.read(_MOST_BYTES))
+
+    async def post(self, path: str, body: JsonObject) -> None:
+        """Tell the server something whose answer says nothing.
+
+        :raises ImageError: what happened to the connection
+        """
+        async with self.http.post_json(path, body, self.headers) as answer:
+            await read_failure(answer)
+
+    async def history(self, prompt_id: str) -> Mapping[str, object]:
+        """Ask what a prompt came to; empty = it has not ended, or is not known.
+
+        :raises ImageError: as `get_object`
+        """
+        told = (await self.get_object(f"/history/{quote(prompt_id, safe='')}")).get(prompt_id)
+        return told if isinstance(told, Mapping) else {}
+
+    async def queue_place(self, prompt_id: str) -> int | None:
+        """Ask how many prompts are before one; 0 = it runs, None = it is not in the queue.
+
+        :raises ImageError: as `get_object`
+        """
+        queue = await self.get_object("/queue")
+        running, pending = _entries(queue.get("queue_running")), _entries(queue.get("queue_pending"))
+        if any(prompt == prompt_id for _, prompt in running):
+            return 0
+        number = next((number for number, prompt in pending if prompt == prompt_id), None)
+        if number is None:
+            return None
+        return len(running) + sum(other < number for other, _ in pending) or 1
+
+
+def key_header(key: str) -> dict[str, str]:
+    """Say who asks."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+async def call_off(exchange: Exchange, prompt_id: str) -> None:
+    """Have a prompt of ours not begun, or stopped. Nobody else's is touched.
+
+    New servers do both by one request. The `/interrupt` of old ones stops whatever runs, so they are first asked what
+    does; those in between let it go if another prompt runs by then.
+    """
+    path = f"/api/jobs/{quote(prompt_id, safe='')}/cancel"
+    async with exchange.http.send_empty("POST", path, exchange.headers) as answer:
+        await read_failure(answer)
+        if answer.ok:
+            return
+    for _ in range(2):  # it may begin between the question and the request
+        place = await exchange.queue_place(prompt_id)
+        if not place:
+            if place == 0:
+                await exchange.post("/interrupt", {"prompt_id": prompt_id})
+            return
+        await exchange.post("/queue", {"delete": [prompt_id]})
+
+
+def _entries(queue: object) -> list[tuple[float, str]]:
+    """Read entries of the queue, which are lists: a number, by which they are taken, and the prompt's id."""
+    found = []
+    for entry in queue if isinstance(queue, list) else []:
+        match entry:
+            case [int() | float() as number, str(prompt), *_]:
+                found.append((float(number), prompt))
+    return found
+
+
+def passes(trouble: ImageError) -> bool:
+    """Tell whether the same question may fare better later."""
+    status = trouble.http_status
+    return status is None or status in (404, 408, 425, 429) or status >= 500  # noqa: PLR2004 - classes of RFC 9110

@@ -1,0 +1,181 @@
+"""The websocket of one prompt, and what is done when it is not there.
+
+A server that goes without it, a line that breaks, and a socket that another has taken the place of are no end: the
+prompt runs on, and its history tells what it came to. Without a socket there are no previews.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import Phase, Progress, ProviderEvent
+from imagegen_server.domain.image import MAX_IMAGE_BYTES
+from imagegen_server.http.error_context import ErrorContext
+from imagegen_server.http.websocket import WebSocket
+
+from .errors import lost
+from .exchange import Exchange, passes
+from .frames import FEATURES
+from .watch import Watch
+
+_MOST_MESSAGE_BYTES = MAX_IMAGE_BYTES + 128 * 1024
+"""A finished picture may come as a message, with what is told of it."""
+
+_SLOWER = 2.0
+_SILENT = 6
+"""Questions in a row that nothing has come before: another socket may have taken the place of ours."""
+
+
+class Line:
+    """A websocket that is opened again when it is lost."""
+
+    def __init__(self, exchange: Exchange, client_id: str) -> None:
+        """Have none. `client_id` is the socket's own name; a server knows one socket of a name."""
+        self._exchange = exchange
+        self._path = f"/ws?clientId={quote(client_id, safe='')}"
+        self._socket: WebSocket | None = None
+        self._opened = AsyncExitStack()
+        self._delay = exchange.pace.first
+        self._next = 0.0
+
+    async def __aenter__(self) -> Self:
+        """Open it, if that can be done."""
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cut it."""
+        await self._opened.aclose()
+
+    @property
+    def up(self) -> bool:
+        """There is a socket."""
+        return self._socket is not None
+
+    async def receive(self) -> str | bytes | None:
+        """Wait for a message; None = there was none for a while, or there is no socket any more."""
+        pace = self._exchange.pace
+        if self._socket is None:
+            await asyncio.sleep(pace.poll)
+            if asyncio.get_running_loop().time() >= self._next:
+                await self._open()
+            return None
+        try:
+            async with asyncio.timeout(pace.quiet):
+                return await self._socket.receive()
+        except TimeoutError:
+            return None
+        except ImageError as error:
+            self._note("websocket lost", error)
+            await self.drop()
+            return None
+
+    async def drop(self) -> None:
+        """Cut the socket; another is opened in its place."""
+        self._socket = None
+        await self._opened.aclose()
+        self._opened = AsyncExitStack()
+        self._wait()
+
+    async def _open(self) -> None:
+        opening = self._exchange.http.websocket(self._path, self._exchange.headers, _MOST_MESSAGE_BYTES)
+        try:
+            socket = await self._opened.enter_async_context(opening)
+            await socket.send(FEATURES)
+        except ImageError as error:
+            self._note("no websocket", error)
+            await self.drop()
+            return
+        self._socket, self._delay = socket, self._exchange.pace.first
+
+    def _wait(self) -> None:
+        self._next = asyncio.get_running_loop().time() + self._delay
+        self._delay = min(self._delay * _SLOWER, self._exchange.pace.longest)
+
+    def _note(self, what: str, error: ImageError) -> None:
+        self._exchange.call.log.info(what, reason=error.reason.name, http_status=error.http_status)
+
+
+async def watched(
+    exchange: Exchange, line: Line, watch: Watch, context: ErrorContext
+) -> AsyncGenerator[ProviderEvent, None]:
+    """Yield what happens until the prompt has ended.
+
+    :raises ImageError: it has failed, is lost, or the server cannot be asked any more
+    """
+    asking, place, seen = _Asking(exchange, watch, context), -1, 0
+    while not watch.ended:
+        message = await line.receive()
+        if message is None:
+            asked = await asking.ask()
+            if line.up and asking.in_vain >= _SILENT:
+                asking.in_vain = 0
+                await line.drop()
+        else:
+            asking.in_vain = 0
+            for event in watch.feed(message):
+                yield event
+            asked = None
+            if watch.waits and watch.remaining != seen:
+                seen = watch.remaining
+                asked = await asking.place()
+        if asked and asked != place:
+            place = asked
+            yield Progress(Phase.QUEUED, queue_position=place)
+    if watch.garbage:
+        exchange.call.log.info("frames that cannot be read", count=watch.garbage)
+
+
+class _Asking:
+    """Questions after a prompt whose socket is silent or away."""
+
+    def __init__(self, exchange: Exchange, watch: Watch, context: ErrorContext) -> None:
+        self._exchange = exchange
+        self._watch = watch
+        self._context = context
+        self._missing = 0
+        self._well = asyncio.get_running_loop().time()
+        self.in_vain = 0
+        """Questions in a row before which no message came."""
+
+    async def ask(self) -> int | None:
+        """Ask how far the prompt is: notes its end, and tells how many are before it.
+
+        :raises ImageError: it is lost, or trouble has lasted too long
+        """
+        self.in_vain += 1
+        try:
+            if await self._exchange.history(self._watch.prompt_id):
+                self._watch.ended = True
+                return None
+            place = await self._exchange.queue_place(self._watch.prompt_id)
+        except TimeoutError:
+            self._bear(ImageError(Reason.TIMEOUT, f"{self._exchange.http.host} did not say how far the prompt is"))
+            return None
+        except ImageError as error:
+            self._bear(error)
+            return None
+        self._well = asyncio.get_running_loop().time()
+        # It may have ended between the two questions.
+        self._missing = self._missing + 1 if place is None else 0
+        if self._missing >= self._exchange.pace.missing:
+            raise lost(self._context)
+        return place
+
+    async def place(self) -> int | None:
+        """Tell how many are before the prompt; None = it cannot be told, which is no trouble."""
+        try:
+            return await self._exchange.queue_place(self._watch.prompt_id)
+        except (ImageError, TimeoutError):
+            return None
+
+    def _bear(self, trouble: ImageError) -> None:
+        silent = asyncio.get_running_loop().time() - self._well
+        if not passes(trouble) or silent > self._exchange.pace.patience:
+            raise trouble
