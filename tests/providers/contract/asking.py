@@ -1,7 +1,7 @@
 """Wishes that show what becomes of each option."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from imagegen_server.domain.capabilities import Capabilities
@@ -47,16 +47,16 @@ def value_of(able: Capabilities, option: str, own: Mapping[str, Any]) -> Any:
     return own[option] if option in own else listed[-1] if listed else _USUAL[option]
 
 
-def sent(calls: list[RecordedRequest]) -> list[object]:
-    """Write down what some requests ask for, so that two of a kind are equal."""
-    return [(call.method, call.path, call.query, list(_content(call))) for call in calls]
+def sent(calls: list[RecordedRequest], own_ids: Collection[str] = ()) -> list[object]:
+    """Write down what some requests ask for, so that two of a kind are equal, but for what names each of them."""
+    return [(call.method, call.path, call.query, list(_content(call, own_ids))) for call in calls]
 
 
-def _content(call: RecordedRequest) -> Iterator[object]:
+def _content(call: RecordedRequest, own_ids: Collection[str]) -> Iterator[object]:
     if call.media_type == "multipart/form-data":
         yield from call.parts
     elif call.media_type == "application/json":
-        yield json.dumps(call.json, sort_keys=True)
+        yield json.dumps({name: value for name, value in call.json.items() if name not in own_ids}, sort_keys=True)
     else:
         yield call.body
 

@@ -74,7 +74,13 @@ class Bench:
     @property
     def orders(self) -> list[RecordedRequest]:
         """The requests that ask for something to be done."""
-        return [call for call, _ in self.said if call.method != "GET"]
+        return [call for call, _ in self.said if call.method != "GET" and call not in self.uploads]
+
+    @property
+    def uploads(self) -> list[RecordedRequest]:
+        """The requests that only put pictures where others say that they are."""
+        begin = self.kit.uploads
+        return [call for call, _ in self.said if begin and call.path.startswith(begin)]
 
     @property
     def accepted(self) -> list[str]:
@@ -108,15 +114,15 @@ class Bench:
         self.seen.clear()
         self.fetched.clear()
 
-    async def run(self, wish: Wish) -> list[LogEvent]:
-        """Run a generation to its end."""
+    async def run(self, wish: Wish, request_id: str = "") -> list[LogEvent]:
+        """Run a generation to its end; "" = without an id of the caller's own."""
         self.forget()
         async with asyncio.timeout(PATIENCE):
-            return await self.workshop.run(wish)
+            return await self.workshop.run(wish, **({"request_id": request_id} if request_id else {}))
 
-    async def ended(self, wish: Wish) -> Finished | Broken:
+    async def ended(self, wish: Wish, request_id: str = "") -> Finished | Broken:
         """Run a generation, and tell how it ended."""
-        last = (await self.run(wish))[-1]
+        last = (await self.run(wish, request_id))[-1]
         assert isinstance(last, Finished | Broken)
         return last
 
@@ -175,8 +181,14 @@ class Bench:
 
         return replace(call, accepted=accepted, fetch=fetch)
 
+    def _calls_off(self, call: RecordedRequest) -> bool:
+        method, _, end = self.kit.calls_off.partition(" ")
+        return bool(method) and call.method == method and call.path.endswith(end)
+
     def _retouch(self, call: RecordedRequest, answer: Answer) -> Answer:
-        change = self.changes.get(len(self.said))
+        # What calls off an earlier run may come at any time.
+        step = sum(not self._calls_off(earlier) for earlier, _ in self.said)
+        change = None if self._calls_off(call) else self.changes.get(step)
         said = change(answer) if change else answer
         self.said.append((call, said))
         self._asked.set()

@@ -41,6 +41,8 @@ class Kit:
     `values` are values of options, where the capabilities list none and the usual one of the suite will not do;
     `along` are options that must stand beside one: compression beside a format.
     `open_fields` are fields that the adapter sends by itself and params may change: objects that are merged, defaults.
+    `own_ids` are members of a request that name it and no other, so that no two wishes are sent alike. `uploads` is how
+    the paths begin where pictures are put beforehand, which asks for nothing yet; "" = they go with the request.
     `edit_params` are params without which the vendor takes no edit.
     `mask_in` finds the mask's bytes in a request, and `mask_edits` tells which part of it the vendor edits.
     `missing` names roles of ROLES that the vendor has no answer for, each with the reason.
@@ -64,6 +66,8 @@ class Kit:
     values: Mapping[str, Any] = field(default_factory=dict)
     along: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     open_fields: frozenset[str] = frozenset()
+    own_ids: frozenset[str] = frozenset()
+    uploads: str = ""
     edit_params: JsonObject = field(default_factory=dict)
     mask_in: Callable[[RecordedRequest], bytes] | None = None
     mask_edits: Literal["transparent", "white", "black"] = "white"
