@@ -35,6 +35,7 @@ STEPS = 20
 _ALONE_SECONDS = 0.05
 """How long a task with previews waits for somebody to look at it."""
 
+_STEP_SECONDS = 0.01
 _TASK_ROUTE, _ROUTE, _INTERRUPT = "/internal/progress", "/sdapi/v1/progress", "/sdapi/v1/interrupt"
 _SIDE = frozenset({_TASK_ROUTE, _ROUTE, _INTERRUPT})
 _TYPES: Mapping[str, tuple[type, str]] = {
@@ -209,6 +210,8 @@ class FakeSdapi(FakeVendor):
             except TimeoutError:
                 if not self.looking:
                     return
+        # Nobody draws the last steps in no time: what was answered has arrived by then.
+        await asyncio.sleep(_STEP_SECONDS)
 
     async def _say(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         try:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support.generation import drawing, editing, told
 from tests.support.pictures import encoded, png
-from tests.support.sdapi_api import KEY, LOGIN, SEED, TITLES
+from tests.support.sdapi_api import KEY, LOGIN, TITLES
 from tests.support.sdapi_provider import MODEL, UNASKED, sdapi_workshop
 from tests.support.vendor import json_answer
 
@@ -23,13 +23,15 @@ PROMPT = "a lighthouse at dusk"
 
 
 async def sent(wish: Wish, settings: SdapiSettings | None = None) -> tuple[str, dict[str, Any], Finished]:
-    """Run a wish: where it goes, what is said, without the id, and what comes of it."""
+    """Run a wish: where it goes, what is said, without id and seed of our own, and what comes of it."""
     async with sdapi_workshop(settings=settings, pace=UNASKED) as made:
         last = (await made.workshop.run(wish))[-1]
         assert isinstance(last, Finished), vars(last)
         (call,) = made.fake.makings
     body = call.json
     assert body.pop("force_task_id").startswith("imagegen-")
+    if wish.options.seed is None:
+        assert body.pop("seed") == last.result.images[0].seed
     return call.path, body, last
 
 
@@ -39,11 +41,10 @@ def drawn(model: str = MODEL, **options: Any) -> Wish:
 
 
 async def test_nothing_is_said_that_was_not_asked_for() -> None:
-    """The words alone; size, steps, sampler and seed are the server's, which tells them."""
+    """The words alone, and a seed; size, steps and sampler are the server's, which tells them."""
     path, body, last = await sent(drawn())
 
     assert (path, body) == ("/sdapi/v1/txt2img", {"prompt": PROMPT})
-    assert last.result.images[0].seed == SEED
     assert last.result.images[0].image.facts.width == 512
     assert last.result.model == "sdapi/boats_v1"
 
@@ -76,6 +77,17 @@ async def test_params_join_settings() -> None:
 
     assert body["override_settings"] == {"sd_model_checkpoint": TITLES[1], "live_previews_enable": True, **own}
     assert (body["override_settings_restore_afterwards"], body["steps"]) == (True, 8)
+
+
+async def test_a_seed_is_told_also_by_a_server_that_tells_none() -> None:
+    """KoboldCpp: one is chosen, other each time."""
+    async with sdapi_workshop("koboldcpp", pace=UNASKED) as made:
+        seeds = [(await made.workshop.result(drawn())).images[0].seed for _ in range(2)]
+        sent_seeds = [call.json["seed"] for call in made.fake.makings]
+
+    assert seeds == sent_seeds
+    assert len(set(seeds)) == 2
+    assert all(0 <= seed < 2**31 for seed in sent_seeds)
 
 
 async def test_several_are_one_batch_if_the_operator_says_so() -> None:

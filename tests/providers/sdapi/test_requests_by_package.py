@@ -23,6 +23,9 @@ from tests.support.sdapi_provider import UNASKED, sdapi_workshop
 OURS = {"force_task_id"}
 """By which the server tells of the task; the package knows nothing of it."""
 
+SEED = {"seed"}
+"""Where none was asked for the package sends -1 and has the server choose one; we choose it."""
+
 WISHES: dict[str, tuple[Options, dict[str, Any], dict[str, Any]]] = {
     "words": (Options(), {}, {}),
     "a size": (Options(size=PixelSize(64, 96)), {}, {"width": 64, "height": 96}),
@@ -49,9 +52,10 @@ async def test_a_drawing_is_the_same(name: str) -> None:
         (sent,) = made.fake.makings
 
     assert (sent.path, sent.headers["authorization"]) == (expected.path, expected.headers["authorization"])
+    differ = OURS | (SEED if options.seed is None else set())
     assert sent.json.keys() - OURS <= expected.json.keys()
-    assert {field: expected.json[field] for field in sent.json.keys() - OURS} == {
-        field: value for field, value in sent.json.items() if field not in OURS
+    assert {field: expected.json[field] for field in sent.json.keys() - differ} == {
+        field: value for field, value in sent.json.items() if field not in differ
     }
 
 
@@ -83,13 +87,13 @@ async def test_an_edit_is_the_same() -> None:
     async with sdapi_workshop("a1111", pace=UNASKED) as made:
         await made.workshop.run(editing(picture, mask=mask, model="sdapi/default"))
         (sent,) = made.fake.makings
-    images = {"init_images", "mask"}
+    differ = {"init_images", "mask", *OURS, *SEED}
 
     assert sent.path == expected.path
     assert pixels(sent.json["init_images"][0]) == pixels(expected.json["init_images"][0])
     assert pixels(sent.json["mask"]) == pixels(expected.json["mask"])
-    assert {field: expected.json[field] for field in sent.json.keys() - OURS - images} == {
-        field: value for field, value in sent.json.items() if field not in OURS | images
+    assert {field: expected.json[field] for field in sent.json.keys() - differ} == {
+        field: value for field, value in sent.json.items() if field not in differ
     }
 
 

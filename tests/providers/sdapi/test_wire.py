@@ -26,11 +26,11 @@ async def test_an_answer_of_the_server_becomes_what_it_means(fixture: WireFixtur
         made.fake.answer_next(replace(fixture.answer(), checks=False))
         last = (await made.workshop.run(asked_by(fixture)))[-1]
 
-    assert len(made.fake.makings) == 1
+    (sent,) = made.fake.makings
     assert made.fake.looks == []
     assert isinstance(last, Finished | Broken)
     if isinstance(last, Finished):
-        check_result(last.result, expect)
+        check_result(last.result, expect, sent.json["seed"])
     else:
         assert expect["images"] == 0
         check_error(last.error, expect, fixture.status)
@@ -44,11 +44,11 @@ def asked_by(fixture: WireFixture) -> Wish:
     return replace(drawing(model, count=fixture.count), prompt=PROMPT)
 
 
-def check_result(result: ImageResult, expect: dict[str, Any]) -> None:
-    """Hold pictures against what a file says of them."""
+def check_result(result: ImageResult, expect: dict[str, Any], sent_seed: int) -> None:
+    """Hold pictures against what a file says of them; a seed that is not told is the one that was sent."""
     images = result.images
     assert [image.image.facts.media_type for image in images] == expect["media_types"]
-    assert [image.seed for image in images] == expect["seeds"]
+    assert [image.seed for image in images] == [sent_seed if seed is None else seed for seed in expect["seeds"]]
     assert [image.revised_prompt for image in images] == [expect.get("revised_prompt")] * expect["images"]
     assert [failure.error.reason.name for failure in result.failures] == expect.get("failures", [])
     assert result.usage is None or result.usage.cost is None

@@ -33,7 +33,7 @@ from .models import (
     listed_titles,
     read_limits,
 )
-from .request import CONTROLLED, PARAM_OPTIONS, body_of, fitted, path_of
+from .request import CONTROLLED, PARAM_OPTIONS, body_of, fitted, path_of, with_seed
 from .settings import SdapiSettings
 from .watching import Pace, Routes, Watch, developing
 
@@ -101,7 +101,8 @@ class Sdapi(Provider):
         """
         assert call.http is not None
         http, key = call.http, call.key.reveal() if call.key else ""
-        task_id = f"imagegen-{call.idempotency_key or uuid.uuid4().hex}"
+        own = call.idempotency_key or uuid.uuid4().hex
+        task, task_id = with_seed(task, own), f"imagegen-{own}"
         body = await body_of(task, task_id, self._settings.preview_steps)
         if not self._settings.shared:
             # Somebody has left: what interrupts that must not meet this.

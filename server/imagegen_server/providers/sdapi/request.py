@@ -24,6 +24,8 @@ CONTROLLED = frozenset({"prompt", "init_images", "mask", "n_iter", "force_task_i
 
 _SETTINGS, _MODEL, _RESTORE = "override_settings", "sd_model_checkpoint", "override_settings_restore_afterwards"
 _SIDES = ("width", "height")
+_MOST_SEED = 2**31
+"""KoboldCpp keeps 32 bits, one of them for the sign."""
 
 
 def path_of(task: Task) -> str:
@@ -39,7 +41,7 @@ def fitted(provider: str, task: Task, limits: Limits) -> tuple[Task, Sequence[Wa
     options, noted = task.options, list[Warning]()
     wrong = wrong_types(task.images, provider) + _wrong_words(task, provider)
     if options.seed is not None and options.seed < 0:
-        wrong.append(Violation("options.seed", "must be at least 0; without one the server chooses it"))
+        wrong.append(Violation("options.seed", "must be at least 0; without it one is chosen, and told"))
     if options.size and any(side in task.params for side in _SIDES):
         message = "params say width or height, and params win"
         noted.append(Warning("options.size", WarningReason.OVERRIDDEN_BY_PARAMS, message))
@@ -56,10 +58,21 @@ def fitted(provider: str, task: Task, limits: Limits) -> tuple[Task, Sequence[Wa
     return replace(task, options=options), noted
 
 
+def with_seed(task: Task, own: str) -> Task:
+    """Choose a seed where none was asked for, as KoboldCpp does not tell the one that it chooses.
+
+    `own`: hex digits of this attempt alone, of which it is made.
+    """
+    if task.options.seed is not None:
+        return task
+    return replace(task, options=replace(task.options, seed=int(own[:16], 16) % _MOST_SEED))
+
+
 async def body_of(task: Task, task_id: str, preview_steps: int) -> JsonObject:
     """The body of a request. `task_id` is by what the server shall know it.
 
-    Nothing is said that was not asked for, but for the size of an edit: the servers would take 512 by 512 pixels.
+    Nothing is said that was not asked for, but for the seed, and the size of an edit: the servers would take 512 by 512
+    pixels.
     """
     options = task.options
     size: dict[str, int | None] = {}

@@ -195,11 +195,11 @@ async def developing(
 
 
 async def _unless(main: "asyncio.Task[Any]", look: Any) -> Seen | None:
-    """Wait for what is seen; None = `main` has ended before."""
+    """Wait for what is seen; None = `main` has ended before anything was."""
     looking = asyncio.ensure_future(look)
     try:
         await asyncio.wait({main, looking}, return_when=asyncio.FIRST_COMPLETED)
-        return None if main.done() else looking.result()
+        return looking.result() if looking.done() else None
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
