@@ -60,6 +60,10 @@ class FakeComfyUI(FakeVendor):
             return web.Response(status=401)
         return await self.sockets.serve(request)
 
+    def takes_answers(self, call: RecordedRequest) -> bool:
+        """See FakeVendor. Prompts are called off while the next one is asked for."""
+        return not call.path.endswith("/cancel")
+
     def draw(self, call: RecordedRequest, *, checks_only: bool) -> Answer:
         """See FakeVendor."""
         if self.key and call.headers.get("authorization") != f"Bearer {self.key}":

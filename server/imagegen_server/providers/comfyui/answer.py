@@ -52,11 +52,16 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a prompt was, for those who read what it came to. `pushed` are pictures that came by the websocket."""
+    """What a prompt was, for those who read what it came to.
+
+    `history` is empty if it is still to be asked for. `pushed` are pictures that came by the websocket; `left_out` says
+    what of the graph was not run.
+    """
 
     prompt_id: str
     context: ErrorContext
     seed: int | None
+    history: Mapping[str, object]
     pushed: list[bytes]
     left_out: list[str]
 
@@ -67,7 +72,7 @@ async def events_of(exchange: Exchange, ended: Ended) -> AsyncGenerator[Provider
     :raises ImageError: it has failed, or pictures are missing
     """
     context, count = ended.context, exchange.task.count
-    history = await _again(exchange, lambda: exchange.history(ended.prompt_id))
+    history = ended.history or await _again(exchange, lambda: exchange.history(ended.prompt_id))
     if history:
         _raise_failure(context, history)
     elif len(ended.pushed) < count:
@@ -153,13 +158,10 @@ async def _picture(exchange: Exchange, file: File) -> bytes:
         async with asyncio.timeout(_PICTURE_SECONDS), exchange.http.get(file.path, exchange.headers) as answer:
             context = exchange.context_of(answer)
             if not answer.ok:
-                error = error_of_answer(context, await read_failure(answer))
+                body = await read_failure(answer)
                 if answer.status >= 500:  # noqa: PLR2004 - classes of RFC 9110
-                    raise error
-                message = f"the server does not give the picture that it has made: {error.message}"
-                raise ImageError(
-                    Reason.INVALID_RESPONSE, message[:500], billed=Billed.UNKNOWN, http_status=answer.status
-                )
+                    raise error_of_answer(context, body)
+                raise context.invalid(f"{answer.status} for the picture that it has made: is it gone?")
             body, fault = await answer.read_on(MAX_IMAGE_BYTES)
             picture = picture_in(body, answer.media_type, context, fault)
             if picture is None:

@@ -19,6 +19,9 @@ BLOCKED = "ExecutionBlocked"
 """The type of what a node says that keeps others from running; what does not depend on it goes on."""
 
 _NOT_IN_LIST, _NO_NODE_TYPE = "value_not_in_list", "missing_node_type"
+_NO_NODE_TYPE_ONCE = re.compile(r"node \S.* does not exist")
+"""How versions before 2026 say the latter, whose type is `invalid_prompt`."""
+
 _OPTIONS = {
     "prompt": "input.prompt",
     "negative_prompt": "options.negative_prompt",
@@ -54,8 +57,9 @@ def error_of_answer(
         return context.unreadable()
     told = error if isinstance(error, Mapping) else {}
     code, message = text(told.get("type")), _words(context, told)
-    if code == _NO_NODE_TYPE or _no_such_checkpoint(found, workflow, model):
-        said = message if code == _NO_NODE_TYPE else f"the server has no checkpoint {context.name(model)!r}"
+    no_node_type = code == _NO_NODE_TYPE or bool(code and _NO_NODE_TYPE_ONCE.search(message))
+    if no_node_type or _no_such_checkpoint(found, workflow, model):
+        said = message if no_node_type else f"the server has no checkpoint {context.name(model)!r}"
         return context.told(Reason.MODEL_NOT_FOUND, said, code=code, billed=Billed.NO)
     if not code and not found:
         return _plain(context, message)
@@ -139,5 +143,7 @@ def _field(context: ErrorContext, one: _NodeError, workflow: Workflow | None) ->
 
 def _words(context: ErrorContext, error: Mapping[str, object]) -> str:
     """Put what an error says together."""
-    said = [text(error.get(name)).strip() for name in ("message", "details")]
-    return context.clean(": ".join(filter(None, said)))
+    message, details = (text(error.get(name)).strip() for name in ("message", "details"))
+    if not details or details == message:
+        return context.clean(message)
+    return context.clean(f"{message.rstrip('.')}: {details}" if message else details)

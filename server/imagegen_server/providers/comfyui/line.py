@@ -151,8 +151,8 @@ class _Asking:
         """
         self.in_vain += 1
         try:
-            if await self._exchange.history(self._watch.prompt_id):
-                self._watch.ended = True
+            if history := await self._exchange.history(self._watch.prompt_id):
+                self._watch.history, self._watch.ended = history, True
                 return None
             place = await self._exchange.queue_place(self._watch.prompt_id)
         except TimeoutError:

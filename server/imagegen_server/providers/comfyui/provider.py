@@ -110,7 +110,8 @@ class ComfyUI(Provider):
                 async with aclosing(watched(exchange, line, watch, context)) as events:
                     async for event in events:
                         yield event
-                ended = Ended(prompt_id, context, seed, watch.pushed, left_out(context, queued.get("node_errors")))
+                not_run = left_out(context, queued.get("node_errors"))
+                ended = Ended(prompt_id, context, seed, watch.history, watch.pushed, not_run)
                 async with aclosing(events_of(exchange, ended)) as events:
                     async for event in events:
                         yield event
@@ -187,8 +188,8 @@ def _checkpoints(payload: object) -> list[str]:
     """
     if not isinstance(payload, Mapping):
         raise TypeError("no object")
-    told = payload[LOADER]["input"]["required"][LOADER_INPUT]
-    names = told[1]["options"] if told[0] == "COMBO" else told[0]
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise TypeError("names that are no texts")
-    return names
+    match payload[LOADER]["input"]["required"][LOADER_INPUT]:
+        case ["COMBO", {"options": list() as names}, *_] | [list() as names, *_]:
+            if all(isinstance(name, str) and name for name in names):
+                return names
+    raise TypeError("names that are no texts")

@@ -30,6 +30,8 @@ class Watch:
         """The server has said that it is done with it; what it came to is in its history."""
         self.remaining = 0
         """Prompts in the server's queue, as it last said, all that run included."""
+        self.history: Mapping[str, object] = {}
+        """What it came to, if somebody has asked already."""
         self.pushed: list[bytes] = []
         """Finished pictures that came by the websocket."""
         self.garbage = 0
