@@ -16,7 +16,7 @@ from tests.support.openai_api import fake_openai
 from tests.support.openrouter_api import KEY as OPENROUTER_KEY
 from tests.support.openrouter_api import fake_openrouter
 from tests.support.pictures import png
-from tests.support.process import server_process
+from tests.support.server import configured_server
 from tests.support.tools import ROOT, require
 from tests.support.xai_api import KEY as XAI_KEY
 from tests.support.xai_api import fake_xai
@@ -47,11 +47,10 @@ BLOCKS = {
 
 
 @pytest.fixture
-async def address(tmp_path: Path) -> AsyncIterator[str]:
+async def address() -> AsyncIterator[str]:
     """Serve for the lines of a page."""
-    (tmp_path / "log").mkdir()
-    async with server_process(tmp_path / "log") as server:
-        yield server.address
+    async with configured_server() as address:
+        yield address
 
 
 def lines_of_json(text: str) -> list[dict[str, Any]]:
@@ -152,8 +151,8 @@ async def test_the_vendors_own_params(tmp_path: Path) -> None:
     """A fake of the vendor gets the params as the page has them."""
     async with fake_openai("sk-test") as fake:
         settings = {"OPENAI_API_KEY": "sk-test", "IMAGEGEN__PROVIDERS__OPENAI__BASE_URL": fake.base_url}
-        async with server_process(tmp_path, **settings) as server:
-            await run_lines(block(OPENAI, "frame_count"), server.address, tmp_path)
+        async with configured_server(**settings) as address:
+            await run_lines(block(OPENAI, "frame_count"), address, tmp_path)
 
     assert fake.requests[0].json["frame_count"] == 6
     assert fake.requests[0].json["safety_identifier"] == "customer-17"
@@ -174,11 +173,9 @@ async def test_params_of_google(tmp_path: Path) -> None:
     require("grpcurl")
     async with (
         fake_google() as fake,
-        server_process(
-            tmp_path, GEMINI_API_KEY=GOOGLE_KEY, IMAGEGEN__PROVIDERS__GOOGLE__BASE_URL=fake.base_url
-        ) as server,
+        configured_server(GEMINI_API_KEY=GOOGLE_KEY, IMAGEGEN__PROVIDERS__GOOGLE__BASE_URL=fake.base_url) as address,
     ):
-        ran = await run_lines(block(GOOGLE, "StreamGenerate"), server.address, tmp_path)
+        ran = await run_lines(block(GOOGLE, "StreamGenerate"), address, tmp_path)
 
     assert documents(ran.stdout)[-1]["result"]["images"]
     assert fake.requests[0].json["tools"] == [{"googleSearch": {}}]
@@ -190,9 +187,9 @@ async def test_params_of_xai(tmp_path: Path) -> None:
     require("grpcurl")
     async with (
         fake_xai() as fake,
-        server_process(tmp_path, XAI_API_KEY=XAI_KEY, IMAGEGEN__PROVIDERS__XAI__BASE_URL=fake.base_url) as server,
+        configured_server(XAI_API_KEY=XAI_KEY, IMAGEGEN__PROVIDERS__XAI__BASE_URL=fake.base_url) as address,
     ):
-        ran = await run_lines(block(XAI, "/Generate"), server.address, tmp_path)
+        ran = await run_lines(block(XAI, "/Generate"), address, tmp_path)
 
     assert documents(ran.stdout)[-1]["images"]
     assert fake.requests[0].json["user"] == "customer-17"
@@ -204,11 +201,11 @@ async def test_params_of_openrouter(tmp_path: Path) -> None:
     require("grpcurl")
     async with (
         fake_openrouter() as fake,
-        server_process(
-            tmp_path, OPENROUTER_API_KEY=OPENROUTER_KEY, IMAGEGEN__PROVIDERS__OPENROUTER__BASE_URL=fake.base_url
-        ) as server,
+        configured_server(
+            OPENROUTER_API_KEY=OPENROUTER_KEY, IMAGEGEN__PROVIDERS__OPENROUTER__BASE_URL=fake.base_url
+        ) as address,
     ):
-        ran = await run_lines(block(OPENROUTER, "/Generate"), server.address, tmp_path)
+        ran = await run_lines(block(OPENROUTER, "/Generate"), address, tmp_path)
     [sent] = [request.json for request in fake.requests if request.method == "POST"]
 
     assert documents(ran.stdout)[-1]["images"]

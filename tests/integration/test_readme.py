@@ -15,6 +15,7 @@ from imagegen_server.images.facts import read_facts
 from tests.support.docs_lines import block, blocks, calls, run_lines
 from tests.support.openai_api import fake_openai
 from tests.support.process import BIN, server_process
+from tests.support.server import configured_server
 from tests.support.tools import ROOT
 
 PAGE = "README.md"
@@ -24,10 +25,10 @@ GRPCURL_EXIT = 64 + 3
 
 
 @pytest.fixture
-async def address(tmp_path: Path) -> AsyncIterator[str]:
+async def address() -> AsyncIterator[str]:
     """Serve for the README's lines."""
-    async with server_process(tmp_path) as server:
-        yield server.address
+    async with configured_server() as address:
+        yield address
 
 
 def test_every_block_is_run() -> None:

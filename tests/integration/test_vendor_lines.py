@@ -20,7 +20,7 @@ from tests.support import (
 )
 from tests.support.docs_lines import block, documents, run_lines
 from tests.support.pictures import png
-from tests.support.process import server_process
+from tests.support.server import configured_server
 from tests.support.tools import require
 from tests.support.vendor import FakeVendor
 
@@ -104,8 +104,8 @@ async def test_params_of_a_vendor(name: str, tmp_path: Path) -> None:
             "IMAGEGEN__FETCH__ALLOW": '["127.0.0.1"]',
             **page.more,
         }
-        async with server_process(tmp_path, **environment) as server:
-            ran = await run_lines(lines.replace(*page.model), server.address, tmp_path)
+        async with configured_server(**environment) as address:
+            ran = await run_lines(lines.replace(*page.model), address, tmp_path)
         sent = next(request for request in fake.requests if request.method == "POST")
 
     assert not ran.stderr

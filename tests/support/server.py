@@ -1,18 +1,21 @@
 """A whole server on a free loopback port, with the providers of the test."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, model_service_pb2_grpc
 from imagegen_server.app import App
-from imagegen_server.config import Config, ProviderConfig, ServerTable, StoreTable
+from imagegen_server.config import Config, ProviderConfig, ServerTable, StoreTable, load_config
 from imagegen_server.generation.retry import RetrySettings
 from imagegen_server.generation.upstream import UpstreamSettings
 from imagegen_server.providers.base import Provider, ProviderType
+from imagegen_server.providers.registry import installed_types
 from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
 from imagegen_server.rpc.image_service import DeliverySettings
 
@@ -72,6 +75,21 @@ def as_config(
     """Make a provider that exists look like one from the configuration, of the type "scripted"; nothing is retried."""
     kind = ProviderType("scripted", NoSettings, lambda _name, _settings: provider)
     return ProviderConfig(name, kind, NoSettings(), timeout, upstream=upstream)
+
+
+@asynccontextmanager
+async def configured_server(**environment: str) -> AsyncIterator[str]:
+    """Serve on a free port as `imagegen-server serve` does in this environment, but for the process; give the address.
+
+    For what is no matter of processes: to start one takes a second.
+    """
+    with patch.dict(os.environ, environment):
+        app = App(load_config(installed_types(), listen="127.0.0.1:0"))
+        address = await app.start()
+    try:
+        yield address
+    finally:
+        await app.stop(drain=0)
 
 
 @asynccontextmanager
