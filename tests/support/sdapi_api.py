@@ -81,6 +81,8 @@ class FakeSdapi(FakeVendor):
         """It knows nothing of `force_task_id`, as AUTOMATIC1111 before 1.8."""
         self.names_task = False
         """It tells in `current_task` what it works on, as it is meant to."""
+        self.paint: Callable[[float], bytes] | None = None
+        """Draws what a task looks like when so much of it is done, 1 = all; None = squares of one shade."""
         self.dress: Callable[[Answer], Answer] = lambda answer: answer
         """What is done to answers with previews."""
         self.look_says: Callable[[RecordedRequest], Answer | None] = lambda _: None
@@ -259,7 +261,7 @@ class FakeSdapi(FakeVendor):
         told |= {"progress": job.step / STEPS, "eta": float(STEPS - job.step), "textinfo": None}
         told["id_live_preview"] = asked["id_live_preview"]
         if asked.get("live_preview", True) and job.previews and asked["id_live_preview"] != job.step:
-            told |= {"live_preview": f"data:image/png;base64,{preview(job.step)}", "id_live_preview": job.step}
+            told |= {"live_preview": f"data:image/png;base64,{self._preview(job)}", "id_live_preview": job.step}
         return told
 
     def _of_server(self, *, skips: bool) -> dict[str, Any]:
@@ -271,12 +273,15 @@ class FakeSdapi(FakeVendor):
             "progress": job.step / STEPS if job else 0.0,
             "eta_relative": float(STEPS - job.step) if job else 0.0,
             "state": state,
-            "current_image": preview(job.step) if job and job.previews and not skips else None,
+            "current_image": self._preview(job) if job and job.previews and not skips else None,
             "textinfo": None,
         }
         if self.flavor in {"a1111", "forge"}:
             told["current_task"] = job.task_id if job and self.names_task else None
         return told | ({"id": "0a1b2c3d"} if self.flavor == "sdnext" else {})
+
+    def _preview(self, job: Job) -> str:
+        return base64.b64encode(self.paint(job.step / STEPS)).decode() if self.paint else preview(job.step)
 
     def _listed(self, path: str) -> Answer:
         if path == "/sdapi/v1/sd-models":
@@ -355,7 +360,8 @@ class FakeSdapi(FakeVendor):
         title = title if title in TITLES else TITLES[0]
         # Where there are several, the first shows them all.
         grid = count > 1 and self.flavor in {"a1111", "forge"}
-        images = [encoded(size, number) for number in range(count)]
+        painted = base64.b64encode(self.paint(1.0)).decode() if self.paint else ""
+        images = [painted or encoded(size, number) for number in range(count)]
         info = {
             "prompt": body.get("prompt", ""),
             "all_prompts": [body.get("prompt", "")] * count,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import Broken, Finished
+from imagegen_server.domain.json import JsonObject, JsonValue
 from imagegen_server.domain.task import PixelSize, Wish
 from imagegen_server.providers.sdapi import SdapiSettings
 from imagegen_server.providers.sdapi.provider import authorization
@@ -71,9 +72,9 @@ async def test_a_model_is_a_setting_that_stays() -> None:
 
 async def test_params_join_settings() -> None:
     """Of two settings both are sent; what params say wins over what we say by ourselves."""
-    own = {"CLIP_stop_at_last_layers": 2, "show_progress_every_n_steps": 5}
-    params = {"sdapi": {"override_settings": own, "override_settings_restore_afterwards": True, "steps": 8}}
-    _, body, _ = await sent(replace(drawn(f"sdapi/{TITLES[1]}", preview_count=1), params=params))
+    own: dict[str, JsonValue] = {"CLIP_stop_at_last_layers": 2, "show_progress_every_n_steps": 5}
+    params: JsonObject = {"override_settings": own, "override_settings_restore_afterwards": True, "steps": 8}
+    _, body, _ = await sent(replace(drawn(f"sdapi/{TITLES[1]}", preview_count=1), params={"sdapi": params}))
 
     assert body["override_settings"] == {"sd_model_checkpoint": TITLES[1], "live_previews_enable": True, **own}
     assert (body["override_settings_restore_afterwards"], body["steps"]) == (True, 8)

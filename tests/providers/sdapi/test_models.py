@@ -146,7 +146,7 @@ def test_a_table_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"poll_interval": 0.01}, {"poll_interval": 61}, {"preview_steps": -1}, {"batch_size": 0}]
+    "wrong", [{"poll_seconds": 0.01}, {"poll_seconds": 61}, {"preview_steps": -1}, {"batch_size": 0}]
 )
 def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     """By the name of the key."""

@@ -52,7 +52,7 @@ class Sdapi(Provider):
         """Take the configured name and the settings. `pace`: for tests, instead of that of the settings."""
         self._name = name
         self._settings = settings
-        self._pace = pace or Pace(settings.poll_interval, 2 * settings.poll_interval)
+        self._pace = pace or Pace(settings.poll_seconds, 2 * settings.poll_seconds)
         self._titles: Mapping[str, str] = {}
         self._samplers: Sequence[str] = ()
         self._limits = Limits()
