@@ -1,6 +1,7 @@
 """Our comfyui provider in front of a fake of the server, without a server of ours."""
 
 import json
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from imagegen_server.providers.registry import ProviderEntry, Registry
 
 from .comfyui_api import FakeComfyUI, Version, fake_comfyui
 from .comfyui_nodes import CHECKPOINTS
+from .comfyui_queue import Prompt
 from .generation import Workshop, workshop_of
 
 MODEL = f"comfyui/{CHECKPOINTS[0]}"
@@ -54,6 +56,13 @@ def written(path: Path, graph: Mapping[str, Any]) -> str:
     """Write a file."""
     path.write_text(json.dumps(graph), encoding="utf-8")
     return str(path)
+
+
+def somebody_elses(fake: FakeComfyUI) -> Prompt:
+    """Queue what somebody else wants."""
+    prompt = Prompt(0.5 + len(fake.queue.pending) / 100, str(uuid.uuid4()), graph_of("drawing"), {}, ["9"])
+    fake.queue.put(prompt)
+    return prompt
 
 
 @asynccontextmanager

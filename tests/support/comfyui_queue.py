@@ -75,6 +75,7 @@ class Queue:
         self.cancelled: list[str] = []
         """Ids of prompts that were taken out of the queue or stopped, in order."""
         self.last_node: str | None = None
+        self._news = asyncio.Event()
         self._sockets_of = sockets_of
         self._old = old
         self._per_prompt = per_prompt
@@ -88,8 +89,15 @@ class Queue:
         remaining = len(self.pending) + (self.running is not None)
         return {"status": {"exec_info": {"queue_remaining": remaining}}}
 
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait until something about prompts is so: what waits, runs, is over or was called off."""
+        while not happened():
+            self._news.clear()
+            await self._news.wait()
+
     def put(self, prompt: Prompt) -> None:
         """Take a prompt on."""
+        self._news.set()
         self.pending.append(prompt)
         self.pending.sort(key=lambda one: one.number)
         self.idle.clear()
@@ -102,6 +110,7 @@ class Queue:
         for one in found:
             self.pending.remove(one)
             self.cancelled.append(one.id)
+        self._news.set()
         return bool(found)
 
     def interrupt(self, prompt_id: str | None) -> bool:
@@ -110,6 +119,7 @@ class Queue:
             return False
         self.running.interrupted = True
         self.cancelled.append(self.running.id)
+        self._news.set()
         return True
 
     async def forget(self) -> None:
@@ -148,6 +158,7 @@ class Queue:
                 "status": {**status, "messages": prompt.messages},
             }
             self.running, self.last_node = None, None
+            self._news.set()
             await self._say(None, "status", self.status)
             await self._say(prompt.sid, "executing", {"node": None, "prompt_id": prompt.id})
         self.idle.set()

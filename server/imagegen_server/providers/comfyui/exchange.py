@@ -96,14 +96,30 @@ class Exchange:
 
         :raises ImageError: as `get_object`
         """
-        queue = await self.get_object("/queue")
-        running, pending = _entries(queue.get("queue_running")), _entries(queue.get("queue_pending"))
-        if any(prompt == prompt_id for _, prompt in running):
+        running, pending = await self.queue()
+        if any(entry.prompt_id == prompt_id for entry in running):
             return 0
-        number = next((number for number, prompt in pending if prompt == prompt_id), None)
+        number = next((entry.number for entry in pending if entry.prompt_id == prompt_id), None)
         if number is None:
             return None
-        return len(running) + sum(other < number for other, _ in pending) or 1
+        return len(running) + sum(entry.number < number for entry in pending) or 1
+
+    async def queue(self) -> "tuple[list[Entry], list[Entry]]":
+        """Ask which prompts run and which wait.
+
+        :raises ImageError: as `get_object`
+        """
+        queue = await self.get_object("/queue")
+        return _entries(queue.get("queue_running")), _entries(queue.get("queue_pending"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A prompt in the queue. They are taken by their numbers. `client_id` "" = not told."""
+
+    number: float
+    prompt_id: str
+    client_id: str
 
 
 def key_header(key: str) -> dict[str, str]:
@@ -111,11 +127,12 @@ def key_header(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-async def call_off(exchange: Exchange, prompt_id: str) -> None:
+async def call_off(exchange: Exchange, prompt_id: str, client_id: str) -> None:
     """Have a prompt of ours not begun, or stopped. Nobody else's is touched.
 
     New servers do both by one request. The `/interrupt` of old ones stops whatever runs, so they are first asked what
-    does; those in between let it go if another prompt runs by then.
+    does; those in between let it go if another prompt runs by then. Old ones choose the id of a prompt, which may not
+    be known here yet: the name of our socket tells which is ours.
     """
     path = f"/api/jobs/{quote(prompt_id, safe='')}/cancel"
     async with exchange.http.send_empty("POST", path, exchange.headers) as answer:
@@ -123,21 +140,26 @@ async def call_off(exchange: Exchange, prompt_id: str) -> None:
         if answer.ok:
             return
     for _ in range(2):  # it may begin between the question and the request
-        place = await exchange.queue_place(prompt_id)
-        if not place:
-            if place == 0:
-                await exchange.post("/interrupt", {"prompt_id": prompt_id})
+        running, pending = (
+            [e for e in entries if e.prompt_id == prompt_id or e.client_id == client_id]
+            for entries in await exchange.queue()
+        )
+        for entry in running:
+            await exchange.post("/interrupt", {"prompt_id": entry.prompt_id})
+        if not pending:
             return
-        await exchange.post("/queue", {"delete": [prompt_id]})
+        await exchange.post("/queue", {"delete": [entry.prompt_id for entry in pending]})
 
 
-def _entries(queue: object) -> list[tuple[float, str]]:
-    """Read entries of the queue, which are lists: a number, by which they are taken, and the prompt's id."""
+def _entries(queue: object) -> list[Entry]:
+    """Read entries of the queue, which are lists: number, id of the prompt, graph, what came beside it."""
     found = []
     for entry in queue if isinstance(queue, list) else []:
         match entry:
-            case [int() | float() as number, str(prompt), *_]:
-                found.append((float(number), prompt))
+            case [int() | float() as number, str(prompt_id), _, {"client_id": str(client_id)}, *_]:
+                found.append(Entry(float(number), prompt_id, client_id))
+            case [int() | float() as number, str(prompt_id), *_]:
+                found.append(Entry(float(number), prompt_id, ""))
     return found
 
 

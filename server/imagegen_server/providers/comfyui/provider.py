@@ -101,7 +101,7 @@ class ComfyUI(Provider):
             try:
                 context, queued = await self._queue(exchange, body, own_id)
             except asyncio.CancelledError:
-                self._farewells.say(call_off(exchange, own_id))
+                self._farewells.say(call_off(exchange, own_id, own_id))
                 raise
             prompt_id = text(queued["prompt_id"])
             call.accepted(prompt_id)
@@ -122,7 +122,7 @@ class ComfyUI(Provider):
                 raise
             finally:
                 if not done:
-                    self._farewells.say(call_off(exchange, prompt_id))
+                    self._farewells.say(call_off(exchange, prompt_id, own_id))
 
     async def close(self) -> None:
         """Wait until the server has been told of what nobody wants any more."""
@@ -171,12 +171,12 @@ class ComfyUI(Provider):
         except ImageError as error:
             if error.billed is not Billed.NO:
                 # It may be queued all the same.
-                self._farewells.say(call_off(exchange, own_id))
+                self._farewells.say(call_off(exchange, own_id, own_id))
             raise
         # Versions before August 2025 choose the id.
         prompt_id = text(queued.get("prompt_id"))
         if not prompt_id or len(prompt_id) > _LONGEST_ID or prompt_id != context.name(prompt_id):
-            self._farewells.say(call_off(exchange, own_id))
+            self._farewells.say(call_off(exchange, own_id, own_id))
             raise context.invalid("no id of a prompt, so it is not known whether there is one")
         return context, queued
 
