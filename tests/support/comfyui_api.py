@@ -86,6 +86,8 @@ class FakeComfyUI(FakeVendor):
         queue = self.queue
         told: dict[str, Any] | None = None
         match call.path.strip("/").split("/"):
+            case ["prompt"]:
+                told = {"exec_info": queue.status["status"]["exec_info"]}
             case ["queue"]:
                 running = [queue.running.entry] if queue.running else []
                 told = {"queue_running": running, "queue_pending": [one.entry for one in queue.pending]}
