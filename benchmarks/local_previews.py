@@ -10,6 +10,7 @@ at a moment that is chosen by chance.
 import argparse
 import asyncio
 import io
+import json
 import os
 import random
 import sys
@@ -26,6 +27,9 @@ from typing import Final
 from imagegen import AsyncClient, Preview
 from PIL import Image
 
+from tests.support.comfyui_api import fake_comfyui
+from tests.support.comfyui_nodes import CHECKPOINTS
+from tests.support.comfyui_queue import Prompt
 from tests.support.process import server_process
 from tests.support.sdapi_api import STEPS, fake_sdapi
 
@@ -116,7 +120,36 @@ async def sdapi(moments: Moments) -> AsyncIterator[Local]:
         yield Local({"BASE_URL": fake.base_url, "POLL_SECONDS": str(_POLL_SECONDS)}, develop)
 
 
-ARMS: Final[Mapping[str, Arm]] = {"sdapi": Arm(sdapi, "default", _POLL_SECONDS)}
+@asynccontextmanager
+async def comfyui(moments: Moments) -> AsyncIterator[Local]:
+    """Run ComfyUI's fake, which pushes a preview after each step, but the last."""
+    chance, steps = random.Random(7), PREVIEWS + 1
+    pictures = noise(steps + 1, chance)
+    async with fake_comfyui() as fake:
+
+        def paint(_graph: Mapping[str, object], reached: float, _index: int) -> bytes:
+            if reached > 1:
+                return pictures[0]
+            picture = pictures[round(reached * steps)]
+            moments.there[picture] = moments.fetched[picture] = time.monotonic()
+            return picture
+
+        async def before_step(_prompt: Prompt, _node: str, step: int) -> None:
+            if step:
+                await asyncio.sleep(chance.uniform(0, _POLL_SECONDS))
+
+        async def develop() -> None:
+            await fake.queue.until(lambda: fake.queue.running is not None)
+            await fake.queue.idle.wait()
+
+        fake.queue.painter, fake.queue.before_step = paint, before_step
+        yield Local({"BASE_URL": fake.base_url, "DEFAULTS": json.dumps({"steps": steps})}, develop)
+
+
+ARMS: Final[Mapping[str, Arm]] = {
+    "comfyui": Arm(comfyui, CHECKPOINTS[0], 0),
+    "sdapi": Arm(sdapi, "default", _POLL_SECONDS),
+}
 
 
 async def measure(name: str, rounds: int, cores: Sequence[int]) -> Samples:
@@ -158,8 +191,9 @@ async def _picture(client: AsyncClient, model: str, local: Local, moments: Momen
 
 def report(found: Mapping[str, Samples]) -> str:
     """Write the table."""
+    load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; milliseconds, median (99th percentile).",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {load}; milliseconds, median (99th percentile).",
         "",
         f"| | previews | asked every | since it was there | since it was fetched, at most {TARGET:g} | |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -8,14 +8,16 @@ import pytest
 from imagegen_server.domain.events import Finished, LogEvent, Phase, PreviewShown, Progress
 from imagegen_server.domain.task import Wish
 from imagegen_server.generation.generation import Generation
+from imagegen_server.http.encoded_image import EncodedImage
 from imagegen_server.providers.sdapi import SdapiSettings
+from imagegen_server.providers.sdapi.progress import of_server
 from imagegen_server.providers.sdapi.watching import Pace
 
 from tests.support.generation import drawing, events_of
 from tests.support.http_server import PATIENCE
 from tests.support.openai_wire import picture
 from tests.support.recording import RecordedRequest
-from tests.support.sdapi_api import STEPS, Flavor
+from tests.support.sdapi_api import STEPS, Flavor, preview
 from tests.support.sdapi_provider import MODEL, SdapiWorkshop, sdapi_workshop
 from tests.support.vendor import Answer, html_answer, json_answer
 
@@ -225,6 +227,32 @@ async def test_an_old_server_that_knows_no_id_shows_what_can_only_be_ours(settin
         events = await held(made, previewed(), looked)
 
     assert len(shown(events)) == (0 if settings.shared else 1)
+
+
+async def test_the_picture_of_the_task_before_is_not_shown() -> None:
+    """A server that tells what runs may still tell it."""
+
+    async def looked(_: Generation) -> None:
+        await made.fake.until(lambda: len(made.fake.looks) > 4)
+        made.fake.looks.clear()
+        made.fake.finish()
+
+    async with sdapi_workshop("koboldcpp", OURS_ALONE) as made:
+        made.fake.paint = lambda _: picture((8, 8), "png", 7)
+        numbers = [len(shown(await held(made, previewed(2), looked))) for _ in range(2)]
+
+    assert numbers == [1, 0]
+
+
+@pytest.mark.parametrize(("step", "pictures"), [(0, 0), (1, 1)])
+def test_before_the_first_step_there_is_no_picture(step: int, pictures: int) -> None:
+    """What is told then is that of the task before."""
+    encoded = EncodedImage(memoryview(preview(step).encode()))
+    state = {"job_count": 1, "sampling_step": step, "sampling_steps": 20}
+    seen = of_server({"progress": 0.01, "state": state, "current_image": encoded}, "ours")
+
+    assert seen is not None
+    assert bool(seen.picture) == bool(pictures)
 
 
 async def test_a_server_without_routes_is_asked_once() -> None:

@@ -87,7 +87,8 @@ def of_server(payload: Mapping[str, object], task_id: str) -> Seen | None:
             steps=steps or None,
             remaining=_number(payload.get("eta_relative"), _MOST_SECONDS) or None,
         ),
-        picture=_picture(payload.get("current_image")) if running else b"",
+        # Before the first step there is none, but maybe that of the task before.
+        picture=_picture(payload.get("current_image")) if running and facts.get("sampling_step") != 0 else b"",
         costly="id" in payload,
     )
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from imagegen_server.domain.errors import ImageError, Reason
@@ -32,9 +33,14 @@ _STRANGE = 3
 
 @dataclass
 class Routes:
-    """Which routes a server does not have. One object for all tasks, so that two are never asked at once."""
+    """Which routes a server does not have. One object for all tasks, so that two are never asked at once.
+
+    `last_picture` is the digest of the picture that was last told of whatever runs: a server may still tell it of the
+    task before.
+    """
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last_picture: bytes = b""
     _missing: dict[str, float] = field(default_factory=dict)
 
     def has(self, path: str) -> bool:
@@ -74,7 +80,6 @@ class Watch:
     alone: Callable[[], bool]
     costly: bool = False
     _picture_id: int = -1
-    _picture: bytes = field(default=b"", repr=False)
     _named: bool = False
     _silent: bool = False
 
@@ -125,11 +130,17 @@ class Watch:
             return Seen()
         if seen.ours is False:
             return Seen(ours=False)
-        fresh = seen.picture != self._picture
-        self._picture = seen.picture or self._picture
         ours = seen.ours or (True if seen.running else None)
-        shown = seen.picture if fresh else b""
-        return Seen(ours, seen.taken, seen.running, progress=seen.progress if ours else None, picture=shown)
+        progress = seen.progress if ours else None
+        return Seen(ours, seen.taken, seen.running, progress=progress, picture=self._fresh(seen.picture))
+
+    def _fresh(self, picture: bytes) -> bytes:
+        """Take a picture that was not told before; empty = it was."""
+        digest = blake2b(picture, digest_size=16).digest()
+        if not picture or digest == self.routes.last_picture:
+            return b""
+        self.routes.last_picture = digest
+        return picture
 
     async def _read(self, exchange: AbstractAsyncContextManager[Answer]) -> Mapping[str, ImageJson] | None:
         """Read an answer; empty = it is none that such a server gives, None = nobody knows, it may come next time."""
