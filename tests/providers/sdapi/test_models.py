@@ -67,6 +67,22 @@ async def test_limits_of_sd_server_are_kept() -> None:
     assert isinstance(fine[-1], Finished)
 
 
+async def test_a_sampler_that_is_not_there_is_told_with_those_that_are() -> None:
+    """Where they have been listed."""
+    async with sdapi_workshop() as made:
+        wish = drawing(MODEL, params={"sdapi": {"sampler_name": "no such"}})
+        before = (await made.workshop.run(wish))[-1]
+        await listed(made)
+        after = (await made.workshop.run(wish))[-1]
+
+    assert isinstance(before, Broken)
+    assert isinstance(after, Broken)
+    assert [(at.field, at.description) for at in (*before.error.violations, *after.error.violations)] == [
+        ("params.sdapi.sampler_name", "Sampler not found"),
+        ("params.sdapi.sampler_name", "Sampler not found; it has Euler a, DPM++ 2M"),
+    ]
+
+
 async def test_a_list_that_cannot_be_had_is_an_error() -> None:
     """What the server said; what it does not have besides is none."""
     async with sdapi_workshop() as made:

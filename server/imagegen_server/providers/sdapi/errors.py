@@ -6,7 +6,7 @@ koboldcpp.py (`{detail: {msg, type}}`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 from imagegen_server.domain.errors import Billed, ImageError, Reason, Violation
@@ -48,8 +48,8 @@ _MOST_STEPS = 8
 """Of the way to a field that is wrong."""
 
 
-def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
-    """Read the answer to a request that failed."""
+def error_of_answer(context: ErrorContext, body: bytes, samplers: Sequence[str] = ()) -> ImageError:
+    """Read the answer to a request that failed. `samplers` are those that the server is known to have."""
     payload = read_object(body)
     code, text, entries = _said(payload)
     if not text and not entries and not code:
@@ -66,7 +66,8 @@ def error_of_answer(context: ErrorContext, body: bytes) -> ImageError:
     if _NO_MEMORY.search(f"{code} {message}"):
         message += " (the GPU's memory does not hold such a picture: smaller ones, or fewer at once)"
     if field:
-        violations.append(Violation(_place(context, [field]), message))
+        have = f"; it has {', '.join(samplers)}" if samplers and field == "sampler_name" else ""
+        violations.append(Violation(_place(context, [field]), message + have))
     return context.told(
         reason,
         message,

@@ -151,7 +151,7 @@ class Sdapi(Provider):
             context = self._context(http, answer, task.prompt, key)
             if answer.ok:
                 return await read_answer(answer, context, task), context
-            error = error_of_answer(context, await read_failure(answer))
+            error = error_of_answer(context, await read_failure(answer), self._samplers)
         raise await self._explained(error, task, http, key)
 
     async def _explained(self, error: ImageError, task: Task, http: HttpClient, key: str) -> ImageError:
