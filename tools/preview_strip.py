@@ -23,6 +23,8 @@ from imagegen_server.providers.sandbox.order import Order  # noqa: E402
 from imagegen_server.providers.sandbox.workers import Stop  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from tests.support.comfyui_api import fake_comfyui  # noqa: E402
+from tests.support.comfyui_nodes import CHECKPOINTS  # noqa: E402
 from tests.support.process import server_process  # noqa: E402
 from tests.support.sdapi_api import STEPS, FakeSdapi, fake_sdapi  # noqa: E402
 
@@ -70,8 +72,17 @@ async def _steps(fake: FakeSdapi) -> None:
     fake.finish()
 
 
+@asynccontextmanager
+async def comfyui(paint: Paint) -> AsyncIterator[Mapping[str, str]]:
+    """Run ComfyUI's fake, which pushes a preview after each step."""
+    async with fake_comfyui() as fake:
+        fake.queue.painter = lambda _graph, reached, _index: paint(reached)
+        yield {"BASE_URL": fake.base_url}
+
+
 PROVIDERS: Mapping[str, tuple[Callable[[Paint], AbstractAsyncContextManager[Mapping[str, str]]], str]] = {
-    "sdapi": (sdapi, "default")
+    "comfyui": (comfyui, CHECKPOINTS[0]),
+    "sdapi": (sdapi, "default"),
 }
 """The fake of each provider, and a model that it has."""
 

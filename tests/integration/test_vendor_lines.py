@@ -12,6 +12,7 @@ from tests.support import (
     azure_api,
     bedrock_api,
     bfl_api,
+    comfyui_api,
     fal_api,
     openai_compatible_api,
     replicate_api,
@@ -55,6 +56,13 @@ PAGES: Mapping[str, Page] = {
         {"AWS_REGION": "us-west-2"},
     ),
     "bfl": Page(bfl_api.fake_bfl, ("BFL_API_KEY", bfl_api.KEY), {"steps": 28, "guidance": 4.5, "safety_tolerance": 1}),
+    "comfyui": Page(
+        lambda: comfyui_api.fake_comfyui(key=comfyui_api.KEY),
+        ("COMFYUI_PROXY_KEY", comfyui_api.KEY),
+        {"steps": 28, "cfg": 5.5, "sampler_name": "dpmpp_2m", "scheduler": "karras", "seed": 7},
+        {"IMAGEGEN__PROVIDERS__COMFYUI__API_KEY__ENV": "COMFYUI_PROXY_KEY"},
+        within=("prompt", "3", "inputs"),
+    ),
     "fal": Page(fal_api.fake_fal, ("FAL_KEY", fal_api.KEY), {"num_inference_steps": 40, "guidance_scale": 3}),
     "openai-compatible": Page(
         lambda: openai_compatible_api.fake_server("sglang"),

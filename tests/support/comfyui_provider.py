@@ -25,7 +25,7 @@ from .comfyui_queue import Prompt
 from .generation import Workshop, workshop_of
 
 MODEL = f"comfyui/{CHECKPOINTS[0]}"
-AT_ONCE = Pace(quiet=0.02, poll=0.01, first=0.01, longest=0.01, patience=0.5, missing=3, tries=4, again=0.001)
+AT_ONCE = Pace(quiet=0.02, poll=0.01, first=0.01, longest=0.01, patience=30, missing=3, tries=4, again=0.001)
 """Ask without waiting."""
 
 WORKFLOWS = Path(__file__).parents[1] / "providers" / "comfyui" / "workflows"

@@ -145,6 +145,7 @@ class Queue:
         await self._say(None, "status", self.status)
         while self.pending:
             prompt = self.running = self.pending.pop(0)
+            self._news.set()
             await self._say(None, "status", self.status)
             outputs: dict[str, Any] = {}
             success = await self._run(prompt, outputs)

@@ -118,7 +118,7 @@ class Bench:
         """Run a generation to its end; "" = without an id of the caller's own."""
         self.forget()
         async with asyncio.timeout(PATIENCE):
-            return await self.workshop.run(wish, **({"request_id": request_id} if request_id else {}))
+            return await self.workshop.run(wish, request_id=request_id)
 
     async def ended(self, wish: Wish, request_id: str = "") -> Finished | Broken:
         """Run a generation, and tell how it ended."""
