@@ -95,6 +95,7 @@ class FakeSdapi(FakeVendor):
         self.looking = 0
         self.most_looking = 0
         self._gpu = asyncio.Lock()
+        self._begun_by: dict[asyncio.Task[Any] | None, Job] = {}
         self._transports: set[asyncio.Transport] = set()
         self._works: set[asyncio.Task[None]] = set()
 
@@ -176,6 +177,7 @@ class FakeSdapi(FakeVendor):
             return Answer(500, {"content-type": "text/plain; charset=utf-8"}, [b"Internal Server Error"])
         wants = bool(body.get("override_settings", {}).get("live_previews_enable"))
         job = self._begin("" if self.old else body.get("force_task_id", ""), previews=wants)
+        self._begun_by[asyncio.current_task()] = job
         return Answer(200, {"content-type": "application/json"}, [json.dumps(self._made(body)).encode()], job.ended)
 
     def _let_in(self, call: RecordedRequest) -> None:
@@ -216,6 +218,10 @@ class FakeSdapi(FakeVendor):
         await asyncio.sleep(_STEP_SECONDS)
 
     async def _say(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        job = self._begun_by.pop(asyncio.current_task(), None)
+        if job is not None and answer.before is not job.ended and not self.held:
+            # Something else is said instead of a picture: nothing is at work.
+            job.ended.set()
         try:
             return await super()._say(request, answer)
         except (asyncio.CancelledError, ConnectionError):
@@ -245,7 +251,7 @@ class FakeSdapi(FakeVendor):
         job = next((job for job in self.jobs if job.task_id == asked["id_task"]), None)
         waiting = [other for other in self.jobs if other is not self.current and not other.ended.is_set()]
         told: dict[str, Any] = {
-            "active": job is not None and job is self.current,
+            "active": job is not None and job is self.current and not job.ended.is_set(),
             "queued": job in waiting,
             "completed": job is not None and job.ended.is_set(),
             "progress": None,

@@ -149,6 +149,25 @@ async def test_what_could_not_be_called_off_is_logged() -> None:
     } in (logged)
 
 
+async def test_what_was_at_work_is_not_called_free() -> None:
+    """A refusal from somebody in between, when the server was seen to work on it."""
+    async with sdapi_workshop() as made:
+        made.fake.held = True
+        refused = json_answer(404, {"detail": "Not Found"})
+        refused.before = asyncio.Event()
+        made.fake.answer_next(refused)
+        told = {"active": True, "queued": False, "completed": False, "progress": 0.5, "id_live_preview": -1}
+        made.fake.look_says = lambda _: json_answer(200, told)
+        async with asyncio.timeout(PATIENCE), made.workshop.opened(drawing(MODEL)) as generation:
+            made.workshop.engine.launch(generation)
+            await made.fake.until(lambda: len(made.fake.looks) > 1)
+            refused.before.set()
+            last = (await events_of(generation))[-1]
+
+    assert isinstance(last, Broken)
+    assert (last.error.reason, last.error.billed) == (Reason.PROVIDER_ERROR, Billed.UNKNOWN)
+
+
 async def test_a_server_that_restarts_in_the_middle_is_told_exactly() -> None:
     """The connection breaks while it works: NETWORK_ERROR, and whether it was billed is not known."""
     async with sdapi_workshop() as made:

@@ -111,7 +111,7 @@ class Sdapi(Provider):
         self._under_way += 1
         main = asyncio.ensure_future(self._made(task, http, key, body))
         try:
-            accepted = partial(call.accepted, task_id)
+            accepted = partial(_accept, call, watch)
             async with aclosing(developing(main, watch, self._pace, task.preview_count, accepted)) as seen:
                 async for event in seen:
                     yield event
@@ -122,7 +122,10 @@ class Sdapi(Provider):
                     yield event
         except ImageError as error:
             error.provider_request_id = error.provider_request_id or task_id
-            raise
+            # Whoever refuses what was at work already is no longer the one who knows.
+            raise (
+                error.with_billed(Billed.UNKNOWN) if watch.accepted and error.billed is Billed.NO else error
+            ) from None
         finally:
             self._under_way -= 1
             await self._leave(main, watch)
@@ -184,6 +187,11 @@ class Sdapi(Provider):
     def _context(self, http: HttpClient, answer: Answer, prompt: str, key: str) -> ErrorContext:
         secrets = (*http.header_values, *authorization(key).values(), key.partition(":")[2])
         return ErrorContext(self._name, http.host, answer.status, answer.headers, prompt, key, secrets)
+
+
+def _accept(call: Call, watch: Watch) -> None:
+    watch.accepted = True
+    call.accepted(watch.task_id)
 
 
 def authorization(key: str) -> Mapping[str, str]:

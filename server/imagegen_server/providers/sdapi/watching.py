@@ -71,13 +71,17 @@ class Pace:
 
 @dataclass
 class Watch:
-    """Looks at one task. `alone` tells whether whatever runs can be nobody's but this task's."""
+    """Looks at one task. `alone` tells whether whatever runs can be nobody's but this task's.
+
+    `accepted`: the server has been seen to have taken the task on.
+    """
 
     http: HttpClient
     headers: Mapping[str, str] = field(repr=False)
     routes: Routes
     task_id: str
     alone: Callable[[], bool]
+    accepted: bool = False
     costly: bool = False
     _picture_id: int = -1
     _named: bool = False
