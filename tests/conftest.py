@@ -1,5 +1,6 @@
 """What every test has."""
 
+import gc
 import os
 
 import pytest
@@ -13,6 +14,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _VENDORS = ("AWS_", "AZURE_", "FAL_", "GOOGLE_", "REPLICATE_")
 """Whose variables hold keys and places."""
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the tests themselves: some millions of objects that stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
