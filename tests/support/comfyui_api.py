@@ -6,6 +6,7 @@ are held against it in tests/providers/comfyui. What it draws is a small square 
 painter.
 """
 
+import asyncio
 import copy
 import json
 import uuid
@@ -40,6 +41,11 @@ class FakeComfyUI(FakeVendor):
         self.sockets = Sockets(self._greeting)
         self.sockets.knows_features = version != "old"
         self.queue = Queue(lambda: self.sockets, old=version == "old", per_prompt=version == "2026")
+        self.admits = asyncio.Event()
+        """What is queued is looked at when this is set, and also if its client has left by then."""
+        self.admits.set()
+        self.holds = asyncio.Event()
+        """Set when something waits to be looked at."""
         self._number = 0
 
     @property
@@ -54,11 +60,19 @@ class FakeComfyUI(FakeVendor):
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """See FakeVendor. Websockets are kept apart from the requests."""
+        if request.path == "/prompt" and not self.admits.is_set():
+            await request.read()
+            self.holds.set()
+            return await asyncio.shield(asyncio.ensure_future(self._handle_later(request)))
         if request.path != "/ws":
             return await super().handle(request)
         if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             return web.Response(status=401)
         return await self.sockets.serve(request)
+
+    async def _handle_later(self, request: web.Request) -> web.StreamResponse:
+        await self.admits.wait()
+        return await super().handle(request)
 
     def takes_answers(self, call: RecordedRequest) -> bool:
         """See FakeVendor. Prompts are called off while the next one is asked for."""

@@ -19,6 +19,8 @@ class Sockets:
         self.opened = 0
         self.there = True
         """False: a proxy in between lets none through."""
+        self.hangs = False
+        """True: the handshake is never answered."""
         self.knows_features = True
         self.connected = asyncio.Event()
         """Set when one is opened; clear it to wait for another."""
@@ -32,6 +34,8 @@ class Sockets:
         assert "origin" not in request.headers
         if not self.there:
             return web.Response(status=502)
+        if self.hangs:
+            await asyncio.Event().wait()
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         sid = request.rel_url.query.get("clientId", "") or uuid.uuid4().hex
@@ -47,8 +51,8 @@ class Sockets:
             await self._listen(socket, sid)
         finally:
             self._all.discard(socket)
-            if self._named.get(sid) is socket:
-                del self._named[sid]
+            # Whichever has the name by now.
+            self._named.pop(sid, None)
         return socket
 
     async def _listen(self, socket: web.WebSocketResponse, sid: str) -> None:

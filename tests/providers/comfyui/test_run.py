@@ -299,11 +299,14 @@ async def test_pictures_may_be_pushed() -> None:
             made.fake.queue.preview_method = "auto"
             events = await made.workshop.run(drawing("comfyui/castle", count=1, preview_count=2))
             result = await made.workshop.result(drawing("comfyui/castle", count=2))
+            params = {"comfyui": {"5.inputs.batch_size": 3}}
+            more = await made.workshop.result(drawing("comfyui/castle", params=params))
 
         (image,) = [event for event in events if isinstance(event, ImageFinished)]
         assert image.generated.image.facts.media_type == "image/png"
         assert len(previews_of(events)) == 2
         assert len({one.image.sha256 for one in result.images}) == 2
+        assert (len(more.images), more.metadata["comfyui"]["pictures_left"]) == (1, 2)
         assert made.fake.queue.files == {}
 
 

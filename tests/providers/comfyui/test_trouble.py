@@ -92,6 +92,17 @@ async def test_without_websockets_the_picture_comes_all_the_same() -> None:
     assert (logged[0]["reason"], logged[0]["http_status"]) == ("NETWORK_ERROR", 502)
 
 
+async def test_a_handshake_that_hangs_is_not_waited_for() -> None:
+    """The prompt is queued without a websocket."""
+    async with comfyui_workshop(pace=replace(AT_ONCE, opening=0.02)) as made:
+        made.fake.sockets.hangs = True
+        with structlog.testing.capture_logs() as logged:
+            events = await made.workshop.run(WISH)
+
+    assert isinstance(events[-1], Finished)
+    assert (logged[0]["event"], logged[0]["reason"]) == ("no websocket", "TIMEOUT")
+
+
 async def test_pictures_that_were_pushed_to_nobody_are_missed() -> None:
     """Where a workflow pushes them and there is no websocket, nothing else has them."""
     async with comfyui_workshop(workflows={"castle": workflow("pushing")}) as made:

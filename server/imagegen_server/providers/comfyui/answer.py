@@ -54,8 +54,8 @@ class File:
 class Ended:
     """What a prompt was, for those who read what it came to.
 
-    `history` is empty if it is still to be asked for. `pushed` are pictures that came by the websocket; `left_out` says
-    what of the graph was not run.
+    `history` is empty if it is still to be asked for. `pushed` are pictures that came by the websocket, besides
+    `pushed_more`; `left_out` says what of the graph was not run.
     """
 
     prompt_id: str
@@ -63,6 +63,7 @@ class Ended:
     seed: int | None
     history: Mapping[str, object]
     pushed: list[bytes]
+    pushed_more: int
     left_out: list[str]
 
 
@@ -78,11 +79,11 @@ async def events_of(exchange: Exchange, ended: Ended) -> AsyncGenerator[Provider
     elif len(ended.pushed) < count:
         raise context.invalid("no history of a prompt that has ended, so its pictures cannot be found")
     files = _files(exchange, history)
-    found = len(ended.pushed) or len(files)
+    found = len(ended.pushed) + ended.pushed_more or len(files)
     yield _report(exchange, ended, history, found)
     batch = {"batch_size": count} if count > 1 else {}
     if ended.pushed:
-        for index, data in enumerate(ended.pushed[:count]):
+        for index, data in enumerate(ended.pushed):
             yield Complete(index, data, seed=ended.seed, metadata=batch and {**batch, "batch_index": index})
     for index, file in enumerate(files[:count] if not ended.pushed else []):
         data = await _again(exchange, lambda file=file: _picture(exchange, file))  # type: ignore[misc]

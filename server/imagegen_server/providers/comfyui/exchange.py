@@ -28,7 +28,8 @@ class Pace:
 
     After `quiet` without a message it is asked how far the prompt is; without a websocket every `poll`, while a new one
     is tried after `first` and then ever more seldom, up to `longest`. Trouble is borne for `patience`. A prompt that is
-    `missing` so often in a row is lost. What a prompt that has ended came to is asked for `tries` times.
+    `missing` so often in a row is lost. What a prompt that has ended came to is asked for `tries` times, with `again`
+    before the second and ever more before the others. A websocket has `opening` to be there; then it is done without.
     """
 
     quiet: float = 5.0
@@ -39,6 +40,7 @@ class Pace:
     missing: int = 3
     tries: int = 8
     again: float = 0.05
+    opening: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ def key_header(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-async def call_off(exchange: Exchange, prompt_id: str, client_id: str) -> None:
-    """Have a prompt of ours not begun, or stopped. Nobody else's is touched.
+async def call_off(exchange: Exchange, prompt_id: str, client_id: str) -> bool:
+    """Have a prompt of ours not begun, or stopped; tells whether there was one. Nobody else's is touched.
 
     New servers do both by one request. The `/interrupt` of old ones stops whatever runs, so they are first asked what
     does; those in between let it go if another prompt runs by then. Old ones choose the id of a prompt, which may not
@@ -136,19 +138,31 @@ async def call_off(exchange: Exchange, prompt_id: str, client_id: str) -> None:
     """
     path = f"/api/jobs/{quote(prompt_id, safe='')}/cancel"
     async with exchange.http.send_empty("POST", path, exchange.headers) as answer:
-        await read_failure(answer)
+        told = await read_failure(answer)
         if answer.ok:
-            return
+            return read_object(told).get("cancelled") is True
+    found = False
     for _ in range(2):  # it may begin between the question and the request
-        running, pending = (
-            [e for e in entries if e.prompt_id == prompt_id or e.client_id == client_id]
+        ours = [
+            [entry for entry in entries if entry.prompt_id == prompt_id or entry.client_id == client_id]
             for entries in await exchange.queue()
-        )
+        ]
+        running, pending = ours
         for entry in running:
             await exchange.post("/interrupt", {"prompt_id": entry.prompt_id})
+        found = found or bool(running or pending)
         if not pending:
-            return
+            break
         await exchange.post("/queue", {"delete": [entry.prompt_id for entry in pending]})
+    return found
+
+
+async def call_off_late(exchange: Exchange, own_id: str) -> None:
+    """Have a prompt called off that the server may still be taking on: it is looked for some times."""
+    for delay in (0.0, exchange.pace.first, 4 * exchange.pace.first):
+        await asyncio.sleep(delay)
+        if await call_off(exchange, own_id, own_id):
+            return
 
 
 def _entries(queue: object) -> list[Entry]:

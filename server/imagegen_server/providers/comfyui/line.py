@@ -86,9 +86,10 @@ class Line:
     async def _open(self) -> None:
         opening = self._exchange.http.websocket(self._path, self._exchange.headers, _MOST_MESSAGE_BYTES)
         try:
-            socket = await self._opened.enter_async_context(opening)
-            await socket.send(FEATURES)
-        except ImageError as error:
+            async with asyncio.timeout(self._exchange.pace.opening):
+                socket = await self._opened.enter_async_context(opening)
+                await socket.send(FEATURES)
+        except (ImageError, TimeoutError) as error:
             self._note("no websocket", error)
             await self.drop()
             return
@@ -98,8 +99,9 @@ class Line:
         self._next = asyncio.get_running_loop().time() + self._delay
         self._delay = min(self._delay * _SLOWER, self._exchange.pace.longest)
 
-    def _note(self, what: str, error: ImageError) -> None:
-        self._exchange.call.log.info(what, reason=error.reason.name, http_status=error.http_status)
+    def _note(self, what: str, error: ImageError | TimeoutError) -> None:
+        told = error if isinstance(error, ImageError) else ImageError(Reason.TIMEOUT, "")
+        self._exchange.call.log.info(what, reason=told.reason.name, http_status=told.http_status)
 
 
 async def watched(
@@ -122,7 +124,7 @@ async def watched(
             for event in watch.feed(message):
                 yield event
             asked = None
-            if watch.waits and watch.remaining != seen:
+            if watch.waits and watch.remaining != seen and asking.may_ask:
                 seen = watch.remaining
                 asked = await asking.place()
         if asked and asked != place:
@@ -141,6 +143,7 @@ class _Asking:
         self._context = context
         self._missing = 0
         self._well = asyncio.get_running_loop().time()
+        self._asked_place = 0.0
         self.in_vain = 0
         """Questions in a row before which no message came."""
 
@@ -168,8 +171,14 @@ class _Asking:
             raise lost(self._context)
         return place
 
+    @property
+    def may_ask(self) -> bool:
+        """The place was not asked for just now: a queue is told with all that its prompts hold."""
+        return asyncio.get_running_loop().time() - self._asked_place >= self._exchange.pace.poll
+
     async def place(self) -> int | None:
         """Tell how many are before the prompt; None = it cannot be told, which is no trouble."""
+        self._asked_place = asyncio.get_running_loop().time()
         try:
             return await self._exchange.queue_place(self._watch.prompt_id)
         except (ImageError, TimeoutError):

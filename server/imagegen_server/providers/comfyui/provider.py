@@ -21,7 +21,7 @@ from imagegen_server.providers.base import Call, Provider
 
 from .answer import Ended, events_of
 from .errors import error_of_answer, left_out
-from .exchange import Exchange, Pace, call_off, key_header
+from .exchange import Exchange, Pace, call_off, call_off_late, key_header
 from .frames import text
 from .graphs import LOADER, LOADER_INPUT
 from .inputs import uploaded
@@ -101,7 +101,7 @@ class ComfyUI(Provider):
             try:
                 context, queued = await self._queue(exchange, body, own_id)
             except asyncio.CancelledError:
-                self._farewells.say(call_off(exchange, own_id, own_id))
+                self._farewells.say(call_off_late(exchange, own_id))
                 raise
             prompt_id = text(queued["prompt_id"])
             call.accepted(prompt_id)
@@ -111,7 +111,7 @@ class ComfyUI(Provider):
                     async for event in events:
                         yield event
                 not_run = left_out(context, queued.get("node_errors"))
-                ended = Ended(prompt_id, context, seed, watch.history, watch.pushed, not_run)
+                ended = Ended(prompt_id, context, seed, watch.history, watch.pushed, watch.pushed_more, not_run)
                 async with aclosing(events_of(exchange, ended)) as events:
                     async for event in events:
                         yield event
@@ -171,12 +171,12 @@ class ComfyUI(Provider):
         except ImageError as error:
             if error.billed is not Billed.NO:
                 # It may be queued all the same.
-                self._farewells.say(call_off(exchange, own_id, own_id))
+                self._farewells.say(call_off_late(exchange, own_id))
             raise
         # Versions before August 2025 choose the id.
         prompt_id = text(queued.get("prompt_id"))
         if not prompt_id or len(prompt_id) > _LONGEST_ID or prompt_id != context.name(prompt_id):
-            self._farewells.say(call_off(exchange, own_id, own_id))
+            self._farewells.say(call_off_late(exchange, own_id))
             raise context.invalid("no id of a prompt, so it is not known whether there is one")
         return context, queued
 

@@ -15,8 +15,6 @@ PUSHER = "SaveImageWebsocket"
 
 _USUAL_STEPS = 20
 _MOST_STEPS = 2**31
-_MOST_PUSHED = 64
-"""Finished pictures that are kept of one prompt."""
 
 
 class Watch:
@@ -33,7 +31,9 @@ class Watch:
         self.history: Mapping[str, object] = {}
         """What it came to, if somebody has asked already."""
         self.pushed: list[bytes] = []
-        """Finished pictures that came by the websocket."""
+        """Finished pictures that came by the websocket, as many as were asked for."""
+        self.pushed_more = 0
+        """How many came beyond."""
         self.garbage = 0
         """Frames that could not be read."""
         self._task = task
@@ -167,8 +167,10 @@ class Watch:
             return
         node = picture.node or self._executing
         if self._workflow.class_of(node) == PUSHER:
-            if len(self.pushed) < _MOST_PUSHED:
+            if len(self.pushed) < self._task.count:
                 self.pushed.append(picture.data)
+            else:
+                self.pushed_more += 1
             return
         wanted = self._task.preview_count
         if self._shown >= wanted or self._reached() < (self._shown + 1) / (wanted + 1):
