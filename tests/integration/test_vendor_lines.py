@@ -16,6 +16,7 @@ from tests.support import (
     fal_api,
     openai_compatible_api,
     replicate_api,
+    sdapi_api,
     stability_api,
     vertex_api,
 )
@@ -81,6 +82,13 @@ PAGES: Mapping[str, Page] = {
         ("REPLICATE_API_TOKEN", replicate_api.KEY),
         {"num_inference_steps": 4, "go_fast": True, "disable_safety_checker": False},
         within=("input",),
+    ),
+    "sdapi": Page(
+        lambda: sdapi_api.fake_sdapi("forge", locked=True),
+        ("FORGE_KEY", sdapi_api.KEY),
+        {"steps": 24, "cfg_scale": 6, "sampler_name": "Euler a"},
+        {"IMAGEGEN__PROVIDERS__FORGE__TYPE": "sdapi", "IMAGEGEN__PROVIDERS__FORGE__API_KEY__ENV": "FORGE_KEY"},
+        table="forge",
     ),
     "vertex": Page(
         vertex_api.fake_vertex,
