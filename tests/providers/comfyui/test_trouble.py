@@ -145,6 +145,24 @@ async def test_a_server_that_restarts_has_lost_the_work() -> None:
     assert len(made.fake.queued) == 1
 
 
+async def test_a_restarted_server_may_talk_a_lot() -> None:
+    """What extensions send to every socket is no sign that the work is still there."""
+    async with comfyui_workshop() as made:
+        gate = Gate(made.fake)
+        task = await midst(made, gate)
+        made.fake.sockets.connected.clear()
+        await made.fake.restart()
+        async with asyncio.timeout(PATIENCE):
+            await made.fake.sockets.connected.wait()
+            while not task.done():
+                await made.fake.sockets.say(None, "crystools.monitor", {"cpu_utilization": 7})
+                await asyncio.sleep(0)
+        last = (await end_of(task))[-1]
+
+    assert isinstance(last, Broken)
+    assert "no longer knows the prompt" in last.error.message
+
+
 async def test_a_server_that_does_not_come_back_is_given_up() -> None:
     """After a while in which nothing else was heard of it."""
     async with comfyui_workshop(pace=replace(AT_ONCE, patience=0.1)) as made:

@@ -26,8 +26,11 @@ _MOST_MESSAGE_BYTES = MAX_IMAGE_BYTES + 128 * 1024
 """A finished picture may come as a message, with what is told of it."""
 
 _SLOWER = 2.0
+_SELDOM = 6
+"""So many times as long is waited between questions while others run before the prompt."""
+
 _SILENT = 6
-"""Questions in a row that nothing has come before: another socket may have taken the place of ours."""
+"""Questions in a row while the prompt runs, and nothing is heard: another socket may have taken the place of ours."""
 
 
 class Line:
@@ -58,16 +61,15 @@ class Line:
         """There is a socket."""
         return self._socket is not None
 
-    async def receive(self) -> str | bytes | None:
-        """Wait for a message; None = there was none for a while, or there is no socket any more."""
-        pace = self._exchange.pace
+    async def receive(self, seconds: float) -> str | bytes | None:
+        """Wait for a message; None = there was none for so long, or there is no socket any more."""
         if self._socket is None:
-            await asyncio.sleep(pace.poll)
+            await asyncio.sleep(seconds)
             if asyncio.get_running_loop().time() >= self._next:
                 await self._open()
             return None
         try:
-            async with asyncio.timeout(pace.quiet):
+            async with asyncio.timeout(seconds):
                 return await self._socket.receive()
         except TimeoutError:
             return None
@@ -111,48 +113,73 @@ async def watched(
 
     :raises ImageError: it has failed, is lost, or the server cannot be asked any more
     """
-    asking, place, seen = _Asking(exchange, watch, context), -1, 0
+    asking, told = _Asking(exchange, line, watch, context), -1
     while not watch.ended:
-        message = await line.receive()
-        if message is None:
-            asked = await asking.ask()
-            if line.up and asking.in_vain >= _SILENT:
-                asking.in_vain = 0
-                await line.drop()
-        else:
-            asking.in_vain = 0
+        message = await line.receive(asking.left)
+        if message is not None:
             for event in watch.feed(message):
                 yield event
-            asked = None
-            if watch.waits and watch.remaining != seen and asking.may_ask:
-                seen = watch.remaining
-                asked = await asking.place()
-        if asked and asked != place:
-            place = asked
+        place = await asking.place(silent=message is None)
+        if place and place != told:
+            told = place
             yield Progress(Phase.QUEUED, queue_position=place)
     if watch.garbage:
         exchange.call.log.info("frames that cannot be read", count=watch.garbage)
 
 
 class _Asking:
-    """Questions after a prompt whose socket is silent or away."""
+    """Questions after a prompt: when nothing was heard of it for a while, when the socket is away, and for its place.
 
-    def __init__(self, exchange: Exchange, watch: Watch, context: ErrorContext) -> None:
+    What others send to every socket is not heard of the prompt: a server that was restarted may talk a lot.
+    """
+
+    def __init__(self, exchange: Exchange, line: Line, watch: Watch, context: ErrorContext) -> None:
         self._exchange = exchange
+        self._line = line
         self._watch = watch
         self._context = context
-        self._missing = 0
-        self._well = asyncio.get_running_loop().time()
-        self._asked_place = 0.0
-        self.in_vain = 0
-        """Questions in a row before which no message came."""
+        self._heard = self._remaining = self._missing = self._in_vain = 0
+        self._well = self._now
+        self._asked_place = self._until = 0.0
+        self._rest(None)
 
-    async def ask(self) -> int | None:
-        """Ask how far the prompt is: notes its end, and tells how many are before it.
+    @property
+    def left(self) -> float:
+        """Seconds until the next question."""
+        return max(self._until - self._now, 0.0)
 
-        :raises ImageError: it is lost, or trouble has lasted too long
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def place(self, *, silent: bool) -> int | None:
+        """Ask, if it is time to, and tell how many are before the prompt; None = nothing is known of that.
+
+        :raises ImageError: the prompt is lost, or trouble has lasted too long
         """
-        self.in_vain += 1
+        watch = self._watch
+        if watch.ended:
+            return None
+        if watch.heard != self._heard:
+            self._heard, self._in_vain = watch.heard, 0
+            self._rest(None)
+        if silent or not self.left:
+            place = await self._ask()
+            self._in_vain += place == 0
+            if self._line.up and self._in_vain >= _SILENT:
+                self._in_vain = 0
+                await self._line.drop()
+            self._rest(place)
+            return place
+        return await self._place_in_queue() if watch.waits and watch.remaining != self._remaining else None
+
+    def _rest(self, place: int | None) -> None:
+        """Wait until the next question: longer while others run before the prompt."""
+        usual = self._exchange.pace.quiet if self._line.up else self._exchange.pace.poll
+        self._until = self._now + usual * (_SELDOM if place else 1)
+
+    async def _ask(self) -> int | None:
+        """Ask how far the prompt is: notes its end, and tells how many are before it."""
         try:
             if history := await self._exchange.history(self._watch.prompt_id):
                 self._watch.history, self._watch.ended = history, True
@@ -164,27 +191,23 @@ class _Asking:
         except ImageError as error:
             self._bear(error)
             return None
-        self._well = asyncio.get_running_loop().time()
+        self._well = self._now
         # It may have ended between the two questions.
         self._missing = self._missing + 1 if place is None else 0
         if self._missing >= self._exchange.pace.missing:
             raise lost(self._context)
         return place
 
-    @property
-    def may_ask(self) -> bool:
-        """The place was not asked for just now: a queue is told with all that its prompts hold."""
-        return asyncio.get_running_loop().time() - self._asked_place >= self._exchange.pace.poll
-
-    async def place(self) -> int | None:
-        """Tell how many are before the prompt; None = it cannot be told, which is no trouble."""
-        self._asked_place = asyncio.get_running_loop().time()
+    async def _place_in_queue(self) -> int | None:
+        """Ask for the place alone, as the queue has changed; not too often, as it is told with all that is in it."""
+        if self._now - self._asked_place < self._exchange.pace.poll:
+            return None
+        self._remaining, self._asked_place = self._watch.remaining, self._now
         try:
             return await self._exchange.queue_place(self._watch.prompt_id)
         except (ImageError, TimeoutError):
             return None
 
     def _bear(self, trouble: ImageError) -> None:
-        silent = asyncio.get_running_loop().time() - self._well
-        if not passes(trouble) or silent > self._exchange.pace.patience:
+        if not passes(trouble) or self._now - self._well > self._exchange.pace.patience:
             raise trouble

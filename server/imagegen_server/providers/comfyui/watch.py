@@ -13,6 +13,9 @@ from .workflow import Workflow
 PUSHER = "SaveImageWebsocket"
 """The class of nodes that push finished pictures as others push previews."""
 
+_KINDS = frozenset({"execution_start", "execution_cached", "executing", "executed", "progress", "progress_state"})
+"""What is said of a prompt while it runs, in old versions without its id."""
+
 _USUAL_STEPS = 20
 _MOST_STEPS = 2**31
 
@@ -26,6 +29,8 @@ class Watch:
         self.started = False
         self.ended = False
         """The server has said that it is done with it; what it came to is in its history."""
+        self.heard = 0
+        """Frames that were about it."""
         self.remaining = 0
         """Prompts in the server's queue, as it last said, all that run included."""
         self.history: Mapping[str, object] = {}
@@ -60,6 +65,7 @@ class Watch:
         elif frame.kind == "status":
             self._status(frame.data)
         elif text(frame.data.get("prompt_id")) in ("", self.prompt_id):
+            self.heard += frame.kind in _KINDS
             self._end(frame)
             self._told(frame)
             yield from self._progress()
@@ -165,6 +171,7 @@ class Watch:
     def _picture(self, picture: Picture) -> Iterator[Preview]:
         if picture.prompt_id not in ("", self.prompt_id):
             return
+        self.heard += 1
         node = picture.node or self._executing
         if self._workflow.class_of(node) == PUSHER:
             if len(self.pushed) < self._task.count:
