@@ -26,10 +26,11 @@ _QUESTION_SECONDS = 30.0
 class Pace:
     """When the server is asked, in seconds, beside what it tells by itself.
 
-    After `quiet` without news of the prompt it is asked how far that is; without a websocket every `poll`, while a new one
-    is tried after `first` and then ever more seldom, up to `longest`. Trouble is borne for `patience`. A prompt that is
-    `missing` so often in a row is lost. What a prompt that has ended came to is asked for `tries` times, with `again`
-    before the second and ever more before the others. A websocket has `opening` to be there; then it is done without.
+    After `quiet` without news of the prompt it is asked how far that is; without a websocket every `poll`, while a new
+    one is tried after `first` and then ever more seldom, up to `longest`. Trouble is borne for `patience`. A prompt
+    that is `missing` so often in a row is lost. What a prompt that has ended came to is asked for `tries` times, with
+    `again` before the second and ever more before the others. A websocket has `opening` to be there; then it is done
+    without.
     """
 
     quiet: float = 5.0
