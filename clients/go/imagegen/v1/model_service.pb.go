@@ -210,7 +210,7 @@ func (x *ListModelsResponse) GetUnreachable() []*UnreachableProvider {
 // A provider that did not answer.
 type UnreachableProvider struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name in the server's configuration.
+	// Its name in the server's configuration. Behind another imagegen server both names: "far/openai".
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// Why.
 	Reason        ErrorReason `protobuf:"varint,2,opt,name=reason,proto3,enum=imagegen.v1.ErrorReason" json:"reason,omitempty"`

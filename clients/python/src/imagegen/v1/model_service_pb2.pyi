@@ -122,7 +122,7 @@ class UnreachableProvider(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """Its name in the server's configuration."""
+    """Its name in the server's configuration. Behind another imagegen server both names: "far/openai"."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """Why."""
     def __init__(

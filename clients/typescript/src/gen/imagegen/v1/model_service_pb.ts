@@ -93,7 +93,7 @@ export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PUR
  */
 export type UnreachableProvider = Message<"imagegen.v1.UnreachableProvider"> & {
   /**
-   * Its name in the server's configuration.
+   * Its name in the server's configuration. Behind another imagegen server both names: "far/openai".
    *
    * @generated from field: string provider = 1;
    */
