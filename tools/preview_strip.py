@@ -57,7 +57,7 @@ def painter() -> Paint:
 async def sdapi(paint: Paint) -> AsyncIterator[Mapping[str, str]]:
     """Run Forge's fake, which takes its steps as it is looked at; tell how the service is configured for it."""
     async with fake_sdapi("forge") as fake:
-        fake.paint, fake.held = paint, True
+        fake.paint, fake.held, fake.first_step = paint, True, 1
         steps = asyncio.ensure_future(_steps(fake))
         yield {"BASE_URL": fake.base_url, "POLL_SECONDS": "0.05"}
         await steps

@@ -77,6 +77,8 @@ class FakeSdapi(FakeVendor):
         self.flavor = flavor
         self.locked = locked
         self.held = False
+        self.first_step = STEPS // 2
+        """Where a task is as it begins."""
         self.old = False
         """It knows nothing of `force_task_id`, as AUTOMATIC1111 before 1.8."""
         self.names_task = False
@@ -195,7 +197,7 @@ class FakeSdapi(FakeVendor):
 
     async def _work(self, job: Job) -> None:
         async with self._gpu:
-            self.current, job.step = job, job.step or STEPS // 2
+            self.current, job.step = job, job.step or self.first_step
             self.asked.set()
             if self.held or job.task_id.startswith("task("):
                 await job.ended.wait()
