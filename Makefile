@@ -82,8 +82,8 @@ breaking: $(READY) ## report what would break clients of the main branch
 clients: $(READY) ## build, check and test the client of every language
 	@tools/clients $(ARGS)
 
-conformance: $(READY) ## the same cases with the client of every language, and the contract with every provider
-	@test -n "$$CI" || $(BIN)/python -m pytest -q -n auto tests/providers/contract
+conformance: $(READY) ## the same cases with the client of every language, and all tests of every provider
+	@test -n "$$CI$(ARGS)" || $(BIN)/python -m pytest -q -rs -n auto tests/providers
 	@PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run $(ARGS)
 
 format: $(READY) ## put the sources into shape
