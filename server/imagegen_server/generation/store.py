@@ -96,7 +96,10 @@ class ImageStore(Protocol):
 
     @property
     def undelivered(self) -> int:
-        """Images that nobody has received yet. Uploads are none: their caller has the bytes."""
+        """Images that nobody has received yet, and that would end with this process.
+
+        Uploads are none: their caller has the bytes.
+        """
 
     async def add_piece(self, caller: str, sha256: str, size_bytes: int, offset: int, data: bytes) -> Upload:
         """Append a piece to the caller's upload of this SHA-256, or ask with no data how much of it is there.

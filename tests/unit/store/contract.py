@@ -5,6 +5,7 @@ A test named test_contract_*.py knows a store by nothing but generation/store.py
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -15,17 +16,21 @@ from imagegen_server.domain.result import StoredImage
 from imagegen_server.generation.ids import Ids
 from imagegen_server.generation.store import Store, StoreSettings
 from imagegen_server.store.memory import MemoryStore
+from imagegen_server.store.redis.connection import Connection
+from imagegen_server.store.redis.settings import RedisSettings
+from imagegen_server.store.redis.store import RedisStore
 
 from tests.support.values import PNG
 
 MIB = 1024 * 1024
 CALLER, OTHER = "me", "you"
 
-StoreFactory = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
+StoreFactory = Callable[[StoreSettings, Callable[[], str]], AbstractAsyncContextManager[Store]]
+"""Opens an empty store. The second argument starts a Redis, or finds it started, and tells where it is."""
 
 
 @asynccontextmanager
-async def memory_store(settings: StoreSettings) -> AsyncGenerator[Store, None]:
+async def memory_store(settings: StoreSettings, _redis: Callable[[], str]) -> AsyncGenerator[Store, None]:
     """Hold everything in memory."""
     store = MemoryStore(settings, Ids())
     try:
@@ -34,7 +39,18 @@ async def memory_store(settings: StoreSettings) -> AsyncGenerator[Store, None]:
         await store.close()
 
 
-FACTORIES: Mapping[str, StoreFactory] = {"memory": memory_store}
+@asynccontextmanager
+async def redis_store(settings: StoreSettings, redis: Callable[[], str]) -> AsyncGenerator[Store, None]:
+    """Hold everything in a part of Redis that nobody else uses."""
+    connection = Connection(RedisSettings(redis(), prefix=secrets.token_hex(8)))
+    store = RedisStore(settings, connection, Ids(shared=True))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+FACTORIES: Mapping[str, StoreFactory] = {"memory": memory_store, "redis": redis_store}
 
 
 class OpenStore(Protocol):

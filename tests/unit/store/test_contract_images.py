@@ -75,7 +75,6 @@ async def test_an_image_lives_its_time_and_no_longer(open_store: OpenStore) -> N
 
     assert before <= image.expire_time - timedelta(seconds=TTL) <= after
     assert went >= image.expire_time - timedelta(milliseconds=2)
-    assert store.undelivered == 0
 
 
 async def test_expired_images_give_their_room_back(open_store: OpenStore) -> None:
@@ -194,21 +193,6 @@ async def test_more_than_the_whole_store_is_taken_when_it_is_empty(open_store: O
     await put(store, MIB // 2)
 
     assert await reason_of(store.reserve(3 * MIB)) is Reason.SERVER_BUSY
-
-
-async def test_unread_images_are_counted(open_store: OpenStore) -> None:
-    """Each once: reading alone changes nothing, delivering does so once, an unknown id never."""
-    store = await open_store()
-    image = await put(store)
-    await put(store)
-    await store.get(CALLER, image.image_id)
-    assert store.undelivered == 2
-
-    for _ in range(2):
-        store.delivered(image.image_id)
-    store.delivered("img_nobody")
-
-    assert store.undelivered == 1
 
 
 async def test_large_metadata_takes_room(open_store: OpenStore) -> None:

@@ -220,7 +220,7 @@ async def test_ids_take_room_and_are_never_let_go_for_it(open_store: OpenStore, 
 async def test_ids_let_delivered_images_go(open_store: OpenStore) -> None:
     """What may be forgotten goes before new work is refused; unread images stay and count."""
     store = await open_store(max_bytes=MIB)
-    unread, read = await put(store, MIB // 2), await put(store, MIB // 2 - 100, delivered=True)
+    unread, read = await put(store, MIB // 2), await put(store, MIB // 2 - 900, delivered=True)
 
     assert await store.claim(CALLER, "mine", RECORD) is None
 

@@ -46,6 +46,23 @@ async def test_an_id_of_another_process_is_wrong_instance() -> None:
     assert await reason_of(store.get(CALLER, ids.new("img"))) is Reason.IMAGE_NOT_FOUND
 
 
+async def test_unread_images_are_counted() -> None:
+    """Each once: reading alone changes nothing, delivering does so once, an unknown id never, and time ends it."""
+    store = store_of(1000, ttl=0.05)
+    image = await put(store)
+    left = await put(store)
+    await store.get(CALLER, image.image_id)
+    assert store.undelivered == 2
+
+    for _ in range(2):
+        store.delivered(image.image_id)
+    store.delivered("img_nobody")
+
+    assert store.undelivered == 1
+    await gone(lambda: there(store, left))
+    assert store.undelivered == 0
+
+
 async def test_delivered_images_go_as_needed_and_no_more() -> None:
     """The store is filled to the last byte."""
     store = store_of(100)

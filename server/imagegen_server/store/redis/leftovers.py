@@ -1,0 +1,51 @@
+"""Finished images that Redis did not take: they are paid for, so this process keeps them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from imagegen_server.domain.result import StoredImage
+from imagegen_server.store.expiry import ExpiryQueue
+
+
+class Leftovers:
+    """Images in this process's memory for their whole time. Only this process can serve them."""
+
+    def __init__(self, ttl: float) -> None:
+        """Hold none."""
+        self._ttl = ttl
+        self._kept: dict[str, tuple[str, StoredImage, bytes]] = {}
+        self._undelivered: set[str] = set()
+        self._expiry: ExpiryQueue[str] = ExpiryQueue(ttl, self._drop)
+
+    @property
+    def undelivered(self) -> int:
+        """Those that nobody has received."""
+        return len(self._undelivered)
+
+    def keep(self, caller: str, image: StoredImage, data: bytes) -> StoredImage:
+        """Hold an image on."""
+        image = replace(image, expire_time=datetime.now(UTC) + timedelta(seconds=self._ttl))
+        self._kept[image.image_id] = caller, image, data
+        self._undelivered.add(image.image_id)
+        self._expiry.renew(image.image_id)
+        return image
+
+    def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes] | None:
+        """Look one up; None = it is not here."""
+        whose, image, data = self._kept.get(image_id, ("", None, b""))
+        return (image, data) if image is not None and whose == caller else None
+
+    def delivered(self, image_id: str) -> bool:
+        """Note that somebody has it; tells whether it is one of these."""
+        self._undelivered.discard(image_id)
+        return image_id in self._kept
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._expiry.close()
+        self._kept.clear()
+        self._undelivered.clear()
+
+    def _drop(self, image_id: str) -> None:
+        del self._kept[image_id]
+        self._undelivered.discard(image_id)

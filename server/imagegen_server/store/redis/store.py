@@ -1,0 +1,222 @@
+"""Images, uploads and request ids in Redis, for every server process that shares it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+import structlog
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import Broken
+from imagegen_server.domain.image import ImageFacts
+from imagegen_server.domain.json import JsonObject
+from imagegen_server.domain.result import StoredImage
+from imagegen_server.generation.ids import Ids
+from imagegen_server.generation.store import RequestRecord, Reservation, StoreSettings, Upload
+from imagegen_server.store.bytes import BytesStore
+from imagegen_server.store.partial_uploads import require_size
+
+from .codec import decode, encode
+from .connection import Connection, RedisBytes
+from .leftovers import Leftovers
+from .requests import RedisRequests, busy, pair
+from .room import (
+    ADD_PIECE,
+    DELIVERED,
+    DROP_UPLOAD,
+    FINISH,
+    GIVE_BACK,
+    IMAGE_BYTES,
+    PUT,
+    RESERVE,
+)
+from .settings import BYTES_SECONDS
+from .worker import MICROSECONDS, Worker
+
+_BYTES_SLACK_SECONDS = 60.0
+"""So much longer bytes live than what tells of them, which is written after them."""
+
+_logger = structlog.get_logger("imagegen.store")
+
+
+class _Reserved:
+    def __init__(self, worker: Worker, name: str, size: int) -> None:
+        self.name = name
+        self._worker = worker
+        self.left = size
+
+    def use(self, size: int) -> int:
+        self.left = max(0, self.left - size)
+        return self.left
+
+    def release(self) -> None:
+        if self.left:
+            self.left = 0
+            self._worker.owe(self.name, GIVE_BACK, self._worker.name, self.name, 0)
+
+
+class RedisStore:
+    """The store of servers that are several processes. See the contract in generation/store.py.
+
+    `undelivered` counts what Redis has refused and this process therefore holds itself: all else outlives it.
+    """
+
+    def __init__(
+        self, settings: StoreSettings, connection: Connection, ids: Ids, image_bytes: BytesStore | None = None
+    ) -> None:
+        """Nothing is sent yet. `image_bytes` None = images lie in Redis, too."""
+        self.worker = Worker(connection, ids.tag, settings.max_bytes, settings.request_ttl)
+        self._connection = connection
+        self._ids = ids
+        self._ttl = settings.ttl
+        self._bytes = image_bytes or RedisBytes(connection)
+        self._requests = RedisRequests(self.worker)
+        self._leftovers = Leftovers(settings.ttl)
+
+    @property
+    def undelivered(self) -> int:
+        """Images that are in this process alone, and that nobody has received."""
+        return self._leftovers.undelivered
+
+    async def reserve(self, size: int) -> Reservation:
+        """Keep room for `size` bytes, letting delivered images go for it."""
+        name = self._ids.new("room")
+        try:
+            taken = await self.worker.run(RESERVE, self.worker.name, name, size)
+        except BaseException:
+            self.worker.owe(name, GIVE_BACK, self.worker.name, name, 0)
+            raise
+        if taken == b"busy":
+            raise busy()
+        return _Reserved(self.worker, name, int(cast("bytes", taken)))
+
+    async def put(
+        self,
+        caller: str,
+        data: bytes,
+        facts: ImageFacts,
+        sha256: str,
+        reservation: Reservation,
+        *,
+        metadata: Mapping[str, JsonObject] | None = None,
+    ) -> StoredImage:
+        """Keep an image for `ttl`. If Redis does not take it, this process keeps it and serves it by itself."""
+        metadata = metadata or {}
+        image_id = self._ids.new("img")
+        image = StoredImage(image_id, datetime.now(UTC), facts, len(data), sha256, metadata)
+        said = encode(image)
+        size = IMAGE_BYTES + len(data) + (len(json.dumps(metadata)) if metadata else 0)
+        name, left = "", 0
+        if isinstance(reservation, _Reserved):
+            name, left = reservation.name, reservation.use(len(data))
+        try:
+            await self._bytes.put(image_id, data, self._ttl + _BYTES_SLACK_SECONDS)
+            expiry = await self.worker.run(
+                PUT, image_id, caller, said, size, round(self._ttl * MICROSECONDS), self.worker.name, name, left
+            )
+        except ImageError as error:
+            _logger.error("image kept in this process", image_id=image_id, problem=error.message)  # noqa: TRY400
+            if name:
+                self.worker.owe(name, GIVE_BACK, self.worker.name, name, left)
+            return self._leftovers.keep(caller, image, data)
+        return _with_expiry(image, expiry)
+
+    async def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
+        """Look an image up for the caller it belongs to."""
+        self._ids.check(image_id, Reason.IMAGE_NOT_FOUND)
+        if (left := self._leftovers.get(caller, image_id)) is not None:
+            return left
+        key = f"{self._connection.prefix}i:{image_id}"
+        whose, said, expiry = await self._connection.ask("HMGET", key, "caller", "said", "expiry")
+        data = await self._bytes.get(image_id) if whose == caller.encode() else None
+        if data is None:
+            raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such image; it may have expired")
+        return _with_expiry(decode(said), expiry), data
+
+    def delivered(self, image_id: str) -> None:
+        """Note that the image may go when room is short."""
+        if not self._leftovers.delivered(image_id):
+            self.worker.owe(("delivered", image_id), DELIVERED, image_id)
+
+    async def add_piece(self, caller: str, sha256: str, size_bytes: int, offset: int, data: bytes) -> Upload:
+        """Append a piece of an upload, or tell what is there."""
+        name = pair(caller, sha256)
+        ttl = round(self._ttl * MICROSECONDS)
+        while True:
+            found = await self.worker.run(ADD_PIECE, name, size_bytes, offset, data, ttl, seconds=BYTES_SECONDS)
+            word, *rest = cast("Sequence[bytes]", found)
+            if word == b"busy":
+                raise busy()
+            if word == b"size":
+                require_size(int(rest[0]), size_bytes)
+            if word == b"image":
+                return Upload(size_bytes, image=_with_expiry(decode(rest[1]), rest[2]))
+            committed = int(rest[0])
+            if committed < size_bytes:
+                return Upload(committed)
+            if (whole := await self._whole(name, size_bytes)) is not None:
+                return Upload(committed, whole)
+            data = b""  # somebody else has finished or dropped it meanwhile
+
+    async def finish_upload(self, caller: str, sha256: str, facts: ImageFacts) -> StoredImage:
+        """Make an image of a whole upload."""
+        name, image_id = pair(caller, sha256), self._ids.new("img")
+        data = await self._whole(name)
+        ttl = round(self._ttl * MICROSECONDS)
+        said, size = "", 0
+        if data is None:
+            image_id = ""  # it may be finished already
+        else:
+            size = len(data)
+            said = encode(StoredImage(image_id, datetime.now(UTC), facts, size, sha256, {}))
+            await self._bytes.put(image_id, data, self._ttl + _BYTES_SLACK_SECONDS)
+        made = await self.worker.run(FINISH, name, image_id, caller, said, size, ttl)
+        if not made:
+            raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such upload, or not all of it; it may have expired")
+        _, said_then, expiry = cast("Sequence[bytes]", made)
+        return _with_expiry(decode(said_then), expiry)
+
+    async def drop_upload(self, caller: str, sha256: str) -> None:
+        """Forget an upload that is not finished."""
+        await self.worker.run(DROP_UPLOAD, pair(caller, sha256))
+
+    async def claim(self, caller: str, request_id: str, record: RequestRecord) -> RequestRecord | None:
+        """Take a request_id, or learn who has it."""
+        return await self._requests.claim(caller, request_id, record)
+
+    async def find(self, caller: str, request_id: str) -> RequestRecord | None:
+        """Tell what a request_id stands for."""
+        return await self._requests.find(caller, request_id)
+
+    async def settle(self, caller: str, request_id: str, failure: Broken | None) -> None:
+        """Note that the generation has ended."""
+        await self._requests.settle(caller, request_id, failure)
+
+    async def free(self, caller: str, request_id: str) -> None:
+        """Forget a request_id."""
+        await self._requests.free(caller, request_id)
+
+    async def close(self) -> None:
+        """Let go of what this process holds, and hang up. May be called twice."""
+        self._leftovers.close()
+        await self.worker.close()
+        await self._connection.close()
+
+    async def _whole(self, name: str, size: int | None = None) -> bytes | None:
+        """Read an upload that is not finished; None = it is not there, or not whole."""
+        prefix = self._connection.prefix
+        declared, data = await self._connection.ask(
+            "MGET", f"{prefix}u:{name}", f"{prefix}d:{name}", seconds=BYTES_SECONDS
+        )
+        if declared is None or data is None or len(data) != int(declared) or size not in {None, len(data)}:
+            return None
+        return cast("bytes", data)
+
+
+def _with_expiry(image: StoredImage, expiry: object) -> StoredImage:
+    """Set the time, which is that of Redis' clock, in microseconds."""
+    microseconds = int(cast("bytes", expiry))
+    seconds, rest = divmod(microseconds, MICROSECONDS)
+    time = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+    return StoredImage(image.image_id, time, image.facts, image.size_bytes, image.sha256, image.metadata)
