@@ -2,10 +2,14 @@
 
 import gc
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.redis_server import redis_server
 
 # How long an example takes says something of the machine, and nothing of the code. CI has the time for more of them.
 settings.register_profile("people", deadline=None, max_examples=20)
@@ -66,3 +70,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith(("IMAGEGEN", *_VENDORS)) or name.endswith(("_API_KEY", "_API_TOKEN"))
         if ours or name.upper().endswith("_PROXY") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Callable[[], str]]:
+    """Start a Redis server for the first test that asks where it is, and share it among all of them."""
+    with ExitStack() as stack:
+        started: list[str] = []
+
+        def url() -> str:
+            if not started:
+                started.append(stack.enter_context(redis_server()).url)
+            return started[0]
+
+        yield url

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,18 +15,22 @@ from .generation.admission import Admission, AdmissionSettings
 from .generation.callers import CallerLimits
 from .generation.catalogue import Catalogue
 from .generation.durations import Durations
+from .generation.elsewhere import Elsewhere
 from .generation.engine import Engine
 from .generation.explain import Explainer
+from .generation.finding import Finder
 from .generation.generations import Generations
 from .generation.ids import Ids
 from .generation.inputs import Inputs
 from .generation.middleware import Chain
 from .generation.opening import Opener
+from .generation.peers import Peers
 from .generation.plan import Planner
+from .generation.publishing import Publisher
 from .generation.readers import Readers
 from .generation.result_url import result_fetcher
 from .generation.run import Tools
-from .generation.store import StoreSettings
+from .generation.store import Store, StoreSettings
 from .generation.uploads import Uploads
 from .generation.upstream import Upstream
 from .http.allocator import keep_large_buffers
@@ -38,6 +43,10 @@ from .rpc.model_service import ModelService
 from .rpc.server import SLOW_READER_SECONDS, ListenSettings, Server
 from .rpc.watched import Watched
 from .store.memory import MemoryStore
+from .store.redis.settings import RedisSettings
+
+if TYPE_CHECKING:
+    from .store.redis.store import RedisStore
 
 _INTERRUPTED = 130
 """Exit status after a second signal, which ends the process at once."""
@@ -83,6 +92,42 @@ def build_middleware(config: Config) -> Chain:
     return Chain(made)
 
 
+class Kept:
+    """The store of a server, and its way to other processes if it is shared with them."""
+
+    def __init__(self, config: Config) -> None:
+        """Connect to nothing yet.
+
+        :raises ConfigError: a package is missing
+        """
+        table = config.store
+        settings = StoreSettings(table.ttl, table.max_bytes, table.request_ttl)
+        self.ids = Ids(shared=table.shared)
+        self.peers: Peers | None = None
+        self._redis: RedisStore | None = None
+        self.store: Store
+        if not table.shared:
+            self.store = MemoryStore(settings, self.ids)
+            return
+        try:
+            from .store.redis.store import open_store  # noqa: PLC0415 - the package redis is an extra
+        except ModuleNotFoundError as problem:
+            if problem.name != "redis":
+                raise
+            raise ConfigError("store.url: needs the package redis; install imagegen-server[redis]") from None
+        reached = RedisSettings(table.url, table.read(), table.prefix, table.ca or None)
+        self.store = self._redis = open_store(settings, reached, self.ids)
+        self.peers = self._redis.peers
+
+    async def start(self) -> None:
+        """Be ready.
+
+        :raises OSError: the store cannot be used
+        """
+        if self._redis is not None:
+            await self._redis.start()
+
+
 class App:
     """A whole server, made from its settings."""
 
@@ -95,8 +140,9 @@ class App:
         self._middleware = build_middleware(config)
         self._slow_reader = slow_reader
         self._fetcher = GuardedFetcher(config.fetch)
-        ids, limits = Ids(), CallerLimits()
-        self.store = MemoryStore(StoreSettings(config.store.ttl, config.store.max_bytes, config.store.request_ttl), ids)
+        limits = CallerLimits()
+        self._kept = Kept(config)
+        self.store, ids, peers = self._kept.store, self._kept.ids, self._kept.peers
         upstreams = build_upstreams(config)
         catalogue = Catalogue(upstreams)
         planner = Planner(self._registry, config.aliases, config.prices, catalogue)
@@ -104,6 +150,8 @@ class App:
         inputs = Inputs(self.store, self._fetcher)
         tools = Tools(self.store, upstreams, self._middleware, result_fetcher(self._fetcher), Durations())
         generations = Generations(config.store.ttl)
+        self._publisher = Publisher(peers, generations, config.store.ttl) if peers else None
+        self._elsewhere = Elsewhere(peers, self.store, self.admission, ids.tag) if peers else None
         self.engine = Engine(
             store=self.store,
             admission=self.admission,
@@ -112,6 +160,8 @@ class App:
             tools=tools,
             generations=generations,
             readers=Readers(self.store, self.admission, limits, generations),
+            finder=Finder(self.store, ids, generations, self._elsewhere),
+            publisher=self._publisher,
         )
         self._server = Server(
             ListenSettings(config.server.listen, config.server.max_receive_bytes, slow_reader),
@@ -130,8 +180,11 @@ class App:
     async def start(self) -> str:
         """Begin to serve; returns the bound address.
 
-        :raises OSError: the address cannot be bound
+        :raises OSError: the address cannot be bound, or the store cannot be used
         """
+        await self._kept.start()
+        if self._publisher is not None:
+            self._publisher.start()
         return await self._server.start()
 
     async def stop(self, drain: float | None = None) -> None:
@@ -143,6 +196,10 @@ class App:
         await self._registry.close()
         await self._fetcher.close()
         self.engine.close()
+        if self._publisher is not None:
+            await self._publisher.close()
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
         await self.store.close()
 
 

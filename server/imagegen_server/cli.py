@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .app import build_middleware, build_providers, serve
+from .app import Kept, build_middleware, build_providers, serve
 from .config import Config, ConfigError, load_config
 from .generation.middleware_types import MiddlewareLoadError, installed_middleware
 from .providers.registry import ProviderLoadError, installed_types
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logs(level=config.server.log_level)
         if options.command == "check-config":
             build_middleware(config)
+            Kept(config)
             asyncio.run(build_providers(config).close())
             return _show_config(config)
         asyncio.run(serve(config, _announce))
@@ -101,6 +102,8 @@ def _show_config(config: Config) -> int:
         print(f"certificate = {config.server.tls.cert}")
     if config.server.tokens:
         print(f"callers = {config.server.tokens.file}")
+    if config.store.shared:
+        print(f"store = {config.store.url}")
     for provider in config.providers:
         print(f"provider {provider.name} = {provider.type.name}")
     for alias, targets in config.aliases.items():

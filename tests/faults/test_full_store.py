@@ -93,7 +93,7 @@ async def test_a_picture_that_is_larger_than_its_estimate_is_kept_in_a_full_stor
         small.options.size.width = small.options.size.height = 16
         larger = await server.images.Generate(small)
         assert larger.images[0].image.size_bytes == len(PICTURES[ROOM])
-        assert server.app.store.kept_bytes > MAX_BYTES
+        assert server.memory.kept_bytes > MAX_BYTES
         told = await refused(server)
         seen = await watch(server.images.Resume(resume(request_id="wish-1")))
         # It was read, and the store has no room for what was read. The others were not.

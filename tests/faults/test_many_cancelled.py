@@ -107,4 +107,4 @@ async def test_they_leave_no_task() -> None:
         await come_down(lambda: len(asyncio.all_tasks()), before)
         await come_down(lambda: sockets("self"), open_sockets)
         assert server.app.engine.detached == 0
-        assert server.app.store.reserved_bytes == 0
+        assert server.memory.reserved_bytes == 0

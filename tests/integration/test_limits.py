@@ -71,7 +71,7 @@ async def test_bytes_over_the_budget_are_refused_at_once() -> None:
 
         assert refusal(caught.value).reason == "SERVER_BUSY"
         assert (server.app.admission.calls, server.app.admission.bytes_in_flight) == (0, 0)
-        assert server.app.store.reserved_bytes == 0
+        assert server.memory.reserved_bytes == 0
 
 
 async def test_unread_images_fill_the_store_and_delivered_ones_make_room() -> None:

@@ -17,6 +17,7 @@ from imagegen_server.generation.callers import CallerLimits
 from imagegen_server.generation.durations import Durations
 from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.explain import Explainer, PlannedCall
+from imagegen_server.generation.finding import Finder
 from imagegen_server.generation.generation import Generation
 from imagegen_server.generation.generations import Generations
 from imagegen_server.generation.ids import Ids
@@ -188,6 +189,7 @@ def workshop_of(
         tools=tools,
         generations=generations,
         readers=Readers(images, counter, limits, generations),
+        finder=Finder(images, ids, generations, None),
     )
     return Workshop(engine, images, counter, generations, Explainer(plans, inputs, tools))
 

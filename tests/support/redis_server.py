@@ -1,6 +1,7 @@
 """A Redis server of the tests' own, on a unix socket in a folder of its own."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ class RedisServer:
 
     folder: Path
     options: tuple[str, ...] = ()
+    port: int = 0
+    """0 = none but the socket."""
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -29,7 +32,16 @@ class RedisServer:
         self.process = subprocess.Popen(
             [
                 find("redis-server"),
-                *("--port", "0", "--unixsocket", f"{self.folder}/socket", "--dir", str(self.folder)),
+                *(
+                    "--port",
+                    str(self.port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--unixsocket",
+                    f"{self.folder}/socket",
+                    "--dir",
+                    str(self.folder),
+                ),
                 *("--save", "", "--appendonly", "no", *self.options),
             ],
             stdout=subprocess.PIPE,
@@ -53,14 +65,25 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*options: str) -> Iterator[RedisServer]:
-    """Run a Redis server until the block ends. Skips the test where there is none, and fails it in CI."""
+def redis_server(*options: str, tcp: bool = False) -> Iterator[RedisServer]:
+    """Run a Redis server until the block ends; `tcp`: on a loopback port, too.
+
+    Skips the test where there is none, and fails it in CI.
+    """
     require("redis-server")
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
-    server = RedisServer(folder, options)
+    server = RedisServer(folder, options, _free_port() if tcp else 0)
     server.start()
     try:
         yield server
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    """Find a port that nobody has; Redis cannot be asked for any."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

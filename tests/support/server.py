@@ -18,6 +18,7 @@ from imagegen_server.providers.base import Provider, ProviderType
 from imagegen_server.providers.registry import installed_types
 from imagegen_server.providers.sandbox import PROVIDER as SANDBOX
 from imagegen_server.rpc.image_service import DeliverySettings
+from imagegen_server.store.memory import MemoryStore
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Running:
     channel: grpc.aio.Channel
     images: "image_service_pb2_grpc.ImageServiceAsyncStub"
     models: "model_service_pb2_grpc.ModelServiceAsyncStub"
+
+    @property
+    def memory(self) -> MemoryStore:
+        """The store of a server that shares none."""
+        assert isinstance(self.app.store, MemoryStore)
+        return self.app.store
 
 
 def open_unary(

@@ -111,7 +111,7 @@ def test_a_size_that_the_transport_cannot_count_is_named(tmp_path: Path) -> None
         ("[server]\nlisen = 1\nmax_cals = 2", ["server.lisen", "server.max_cals"]),
         ("[server]\nworkers = 4\ntokens = {}", ["server.tokens.file", "server.workers"]),
         ("[store]\nrequest_ttl = 1", ["store.request_ttl"]),
-        ("[server]\nmax_calls = 0\nlog_level = 'loud'\n[store]\nurl = 'redis://x'", None),
+        ("[server]\nmax_calls = 0\nlog_level = 'loud'\n[store]\nurl = 'postgres://x'", None),
         ("server = 3", ["server"]),
         ("providers = 3", ["providers"]),
         ("[providers]\nsandbox = 3", ["providers.sandbox"]),

@@ -50,8 +50,8 @@ PROVIDERS = {
     'type = "sandbox"': "sandbox",
 }
 """The provider that a test sets up to look at what a heading describes, or a table of that provider."""
-FILES = ("tls", "tokens")
-"""Tables that name files, which are not there by default."""
+FILES = ("tls", "tokens", "password")
+"""Tables that name files, variables or commands, which are not there by default."""
 IN_WORDS = dict.fromkeys(FILES, "none") | {
     "type": "the table's name",
     "requests_per_minute": "no limit",
@@ -277,7 +277,7 @@ def test_the_example_is_complete_and_right(tmp_path: Path) -> None:
     loaded = config.load_config(TYPES, path=file, middleware=MIDDLEWARE)
 
     assert list(given["server"]) == [key for key in TABLES["[server]"] if key not in FILES]
-    assert list(given["store"]) == list(TABLES["[store]"])
+    assert list(given["store"]) == [key for key in TABLES["[store]"] if key not in FILES]
     assert list(given["fetch"]) == list(TABLES["[fetch]"])
     shared = [key for key in TABLES["[providers.NAME]"] if key not in {"type", "requests_per_minute"}]
     assert list(given["providers"]["openai"]) == [*shared, *TABLES[REMOTE], *TABLES['type = "openai"']]

@@ -1,8 +1,9 @@
 """Settings, read once: a TOML file, then the environment over it."""
 
-from .loading import Config, ServerTable, StoreTable, is_loopback, load_config
+from .loading import Config, ServerTable, is_loopback, load_config
 from .middleware import MiddlewareConfig
 from .providers import ProviderConfig
+from .storing import StoreTable
 from .values import ConfigError
 
 __all__ = [

@@ -21,6 +21,7 @@ from .fetching import FetchTable
 from .middleware import MiddlewareConfig, MiddlewareTable, middleware_configs
 from .prices import PriceTable
 from .providers import ProviderConfig, ProviderTable, implicit_tables, provider_config
+from .storing import StoreTable
 from .tls import TlsTable
 from .values import ConfigError, Seconds, Table, explain
 
@@ -42,15 +43,6 @@ class ServerTable(Table):
     tls: TlsTable | None = None
     tokens: TokensTable | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-class StoreTable(Table):
-    """[store]."""
-
-    url: Literal["memory://"] = "memory://"
-    ttl: Seconds = 15 * 60.0
-    request_ttl: Seconds = 24 * 60 * 60.0
-    max_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(512 * 1024 * 1024)
 
 
 def _as_list(value: object) -> object:
@@ -126,7 +118,7 @@ def load_config(
     server = read.server.model_copy(update={"listen": listen}) if listen else read.server
     _check_address(server.listen)
     _require_safe_address(server, said_again=allow_insecure)
-    wrong = list(_wrong_files(server))
+    wrong = list(_wrong_files(server, read.store))
     implicit = implicit_tables(types, loopback=is_loopback(server.listen))
     tables = dict(read.providers) | {name: table for name, table in implicit.items() if name not in read.providers}
     providers = []
@@ -211,8 +203,8 @@ def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
     )
 
 
-def _wrong_files(server: ServerTable) -> Iterator[str]:
-    for table in (server.tls, server.tokens):
+def _wrong_files(server: ServerTable, store: StoreTable) -> Iterator[str]:
+    for table in (server.tls, server.tokens, store):
         try:
             if table:
                 table.read()

@@ -14,18 +14,23 @@ from imagegen_server.domain.task import Wish
 
 from .admission import Admission
 from .early_cancels import EarlyCancels
+from .finding import Finder
 from .fingerprint import fingerprints
 from .generation import BrokenGeneration, Generation
 from .generations import Generations
 from .ids import Ids
 from .opening import Opener, Order, Terms
-from .readers import Readers, answer_by, expired
+from .publishing import Publisher
+from .readers import Readers, answer_by
 from .reading import Reading
 from .run import Tools
 from .runner import run_generation
 from .store import RequestRecord, Store
 
 _DRAIN_POLL_SECONDS = 0.05
+
+_BEHIND_SECONDS = 2.0
+"""How far, at most, the copy of a log may lag behind what somebody has seen of it."""
 
 _logger = structlog.get_logger("imagegen.server")
 
@@ -43,8 +48,10 @@ class Engine:
         tools: Tools,
         generations: Generations,
         readers: Readers,
+        finder: Finder,
+        publisher: Publisher | None = None,
     ) -> None:
-        """Be wired by the app."""
+        """Be wired by the app. `publisher` if the store is shared with other processes."""
         self.readers = readers
         self._store = store
         self._admission = admission
@@ -52,6 +59,8 @@ class Engine:
         self._opener = opener
         self._tools = tools
         self._generations = generations
+        self._publisher = publisher
+        self._finder = finder
         self._early_cancels = EarlyCancels()
         self._opening: dict[tuple[str, str], asyncio.Event] = {}
         """By caller and request_id: set when the one that is being opened runs, or does not come."""
@@ -101,7 +110,9 @@ class Engine:
             await self._decided(key, opening, free=claimed)
             raise
         await self._decided(key, opening)
-        return await self._join(taken, marks, order)
+        joined = await self._join(taken, marks, order)
+        # None: where it was to be begun it was not, and the request_id is free again.
+        return joined or await self.open(wish, caller, terms, violations, warnings)
 
     def launch(self, generation: Generation) -> None:
         """Start spending. The generation runs by itself from here on; one that runs already is left alone."""
@@ -109,6 +120,8 @@ class Engine:
             return
         generation.launched = True
         self._generations.add(generation)
+        if self._publisher is not None:
+            self._publisher.publish(generation)
         key = (generation.caller, generation.request_id)
         claimed = (opening := self._opening.pop(key, None)) is not None
         task = asyncio.create_task(self._run(generation, claimed=claimed))
@@ -128,15 +141,21 @@ class Engine:
         :raises BrokenGeneration: only its failure is left of it
         """
         generation = await self._find(caller.name, generation_id, request_id)
-        if after > generation.log.sequence:
-            problem = f"is behind the end: the generation has come to {generation.log.sequence}"
-            raise ImageError(
-                Reason.INVALID_REQUEST,
-                f"after_sequence: {problem}",
-                violations=[Violation("after_sequence", problem)],
-                metadata={"generation_id": generation.id},
-            )
-        return await self.readers.read(generation, caller, terms, after=after)
+        try:
+            if generation.elsewhere:
+                # What its own readers were shown is written down a moment later.
+                await generation.log.reach(after, _BEHIND_SECONDS)
+            if after > generation.log.sequence:
+                problem = f"is behind the end: the generation has come to {generation.log.sequence}"
+                raise ImageError(
+                    Reason.INVALID_REQUEST,
+                    f"after_sequence: {problem}",
+                    violations=[Violation("after_sequence", problem)],
+                    metadata={"generation_id": generation.id},
+                )
+            return await self._read(generation, caller, terms, after=after)
+        finally:
+            self._finder.let_go(generation)
 
     async def cancel(self, caller: Caller, *, generation_id: str = "", request_id: str = "") -> tuple[str, bool]:
         """Stop a generation. Returns its id, and whether it was running.
@@ -153,9 +172,11 @@ class Engine:
             if error.reason is Reason.GENERATION_NOT_FOUND and request_id and not generation_id:
                 self._early_cancels.note(caller.name, request_id)
             raise
-        running = not generation.log.ended and generation.stop_error is None
-        generation.stop(ImageError(Reason.CANCELLED, "the caller has cancelled it"))
-        return generation.id, running
+        try:
+            why = ImageError(Reason.CANCELLED, "the caller has cancelled it")
+            return generation.id, await self._finder.stop(generation, why)
+        finally:
+            self._finder.let_go(generation)
 
     def require_serving(self) -> None:
         """See that new work is taken.
@@ -250,7 +271,8 @@ class Engine:
             del self._opening[key]
             opening.set()
 
-    async def _join(self, taken: RequestRecord, marks: frozenset[str], order: Order) -> Reading:
+    async def _join(self, taken: RequestRecord, marks: frozenset[str], order: Order) -> Reading | None:
+        """Read what a request_id stands for; None = it stands for nothing any more."""
         caller, terms = order.caller, order.terms
         if not taken.fingerprints & marks:
             raise ImageError(
@@ -258,41 +280,39 @@ class Engine:
                 "this request_id was used for another wish; take a new one",
                 metadata={"request_id": terms.request_id, "generation_id": taken.generation_id},
             )
-        generation = self._known(taken, caller.name, terms.request_id)
-        if terms.detached:
-            generation.detach()
-        # The bytes of its inputs stay in memory as long as its call does.
-        return await self.readers.read(generation, caller, terms, size=order.wish.input_bytes)
+        # It may be on its way to begin elsewhere, and is waited for.
+        ticket = self._admission.admit(order.wish.input_bytes)
+        try:
+            generation = await self._finder.of_record(taken, caller.name, terms.request_id)
+        finally:
+            ticket.release()
+        if generation is None:
+            return None
+        try:
+            if terms.detached:
+                await self._finder.detach(generation)
+            # The bytes of its inputs stay in memory as long as its call does.
+            return await self._read(generation, caller, terms, size=order.wish.input_bytes)
+        finally:
+            self._finder.let_go(generation)
 
-    def _known(self, taken: RequestRecord, caller: str, request_id: str) -> Generation:
-        """Find the generation that a request_id stands for.
-
-        :raises ImageError: RESULT_EXPIRED
-        :raises BrokenGeneration: only its failure is left of it
-        """
-        generation = self._generations.find_request(caller, request_id)
-        if generation is not None and generation.id == taken.generation_id:
-            return generation
-        if taken.failure is not None:
-            raise BrokenGeneration(taken.failure.error, taken.failure.failure)
-        raise expired(taken.generation_id, request_id)
+    async def _read(
+        self, generation: Generation, caller: Caller, terms: Terms, *, after: int = 0, size: int = 0
+    ) -> Reading:
+        reading = await self.readers.read(generation, caller, terms, after=after, size=size)
+        try:
+            await self._finder.tell_reading(generation)
+        except BaseException:
+            await reading.close()
+            raise
+        return reading
 
     async def _find(self, caller: str, generation_id: str, request_id: str) -> Generation:
         if generation_id:
-            self._ids.check(generation_id, Reason.GENERATION_NOT_FOUND)
-            return self._generations.find(caller, generation_id)
+            return await self._finder.by_id(caller, generation_id)
         while (opening := self._opening.get((caller, request_id))) is not None:
             await opening.wait()
-        if (generation := self._generations.find_request(caller, request_id)) is not None:
-            return generation
-        if (taken := await self._store.find(caller, request_id)) is not None:
-            return self._known(taken, caller, request_id)
-        self._ids.check_tag(request_id)
-        raise ImageError(
-            Reason.GENERATION_NOT_FOUND,
-            "no generation has this request_id; it may be too long ago",
-            metadata={"request_id": request_id},
-        )
+        return await self._finder.by_request(caller, request_id)
 
     async def _run(self, generation: Generation, *, claimed: bool) -> None:
         async def settle(outcome: Finished | Broken) -> None:
@@ -304,6 +324,8 @@ class Engine:
                 await self._store.settle(generation.caller, generation.request_id, failure)
 
         await run_generation(generation, self._tools, settle)
+        if self._publisher is not None:
+            self._publisher.ended(generation)
         self._generations.ended(generation)
 
 

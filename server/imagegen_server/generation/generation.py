@@ -59,6 +59,8 @@ class Generation:
     release_caller: Callable[[], None] = do_nothing
     """Ends what this generation counts for in the limits of its caller."""
     launched: bool = False
+    elsewhere: bool = False
+    """It runs in another process, and `log` is a copy."""
     told: bool = False
     """Somebody has heard of its end."""
     undelivered: set[str] = field(default_factory=set)

@@ -48,6 +48,10 @@ class Generations:
         self._by_id[generation.id] = generation
         self._by_request[generation.caller, generation.request_id] = generation
 
+    def by_id(self, generation_id: str) -> Generation | None:
+        """Find one by its id, whoever's it is; None = it is not known."""
+        return self._by_id.get(generation_id)
+
     def find(self, caller: str, generation_id: str) -> Generation:
         """Find one by its id.
 

@@ -4,8 +4,10 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from imagegen_server.domain.errors import ImageError
 from imagegen_server.domain.events import Broken, Finished, ImageFinished, LogEvent, PreviewShown, Progress
 
 CHUNK_BYTES = 196_608
@@ -69,6 +71,7 @@ class Log:
         self._newest_opening: dict[int, Entry] = {}
         self._superseded_at: dict[int, float] = {}
         """By the first number of a preview: when a newer picture of its index came."""
+        self._broken_off: ImageError | None = None
         self._grown = asyncio.Event()
         self._on_preview_dropped = on_preview_dropped
 
@@ -94,15 +97,39 @@ class Log:
         first = self.sequence + 1
         chunks = -(-_image_bytes(event) // CHUNK_BYTES)
         entry = Entry(first, first + chunks, time.monotonic(), event)
+        self.take(entry)
+        return entry
+
+    def take(self, entry: Entry) -> None:
+        """Add an entry with the numbers that it has in another log, of which this one is a copy."""
+        event = entry.event
         self._entries.append(entry)
         if (index := _opened_index(event)) is not None:
             if (older := self._newest_opening.get(index)) is not None:
                 self._superseded_at[older.first] = entry.time
             self._newest_opening[index] = entry
             self._drop_superseded()
-        grown, self._grown = self._grown, _NOTHING_FOLLOWS if entry.terminal else asyncio.Event()
-        grown.set()
-        return entry
+        self._wake(_NOTHING_FOLLOWS if entry.terminal else asyncio.Event())
+
+    def break_off(self, error: ImageError) -> None:
+        """Let whoever reads a copy hear that no more of it can be had, after what is there."""
+        self._broken_off = error
+        self._wake(asyncio.Event())
+
+    def _wake(self, grown: asyncio.Event) -> None:
+        self._grown, old = grown, self._grown
+        old.set()
+
+    def behind(self, after: int) -> list[Entry]:
+        """All entries whose last number is above `after`."""
+        return self._entries[bisect_right(self._entries, after, key=lambda entry: entry.last) :]
+
+    async def reach(self, sequence: int, seconds: float) -> None:
+        """Wait until the log has come to `sequence`, or has ended, or until so many seconds have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.sequence < sequence and not self.ended and self._broken_off is None:
+                    await self._grown.wait()
 
     def rest(self) -> None:
         """Forget the bytes of images, and what nobody will ask for once it has ended: progress and previews."""
@@ -143,8 +170,13 @@ class Log:
         return time.monotonic() - self._superseded_at[entry.first] > SLOW_READER_SECONDS
 
     async def end(self) -> LogEvent:
-        """Wait for the last entry."""
+        """Wait for the last entry.
+
+        :raises ImageError: it is a copy, of which no more can be had
+        """
         while not self.ended:
+            if self._broken_off is not None:
+                raise self._broken_off
             await self._grown.wait()
         return self._entries[-1].event
 
@@ -153,11 +185,15 @@ class Log:
 
         Yields a Heartbeat whenever nothing came for `heartbeat` seconds. The terminal entry always comes, also to a
         reader who has seen it.
+
+        :raises ImageError: it is a copy, of which no more can be had
         """
         seen = after
         while True:
             entry = self._next(seen) or (self._entries[-1] if self.ended else None)
             if entry is None:
+                if self._broken_off is not None:
+                    raise self._broken_off
                 grown = self._grown
                 try:
                     async with asyncio.timeout(heartbeat):

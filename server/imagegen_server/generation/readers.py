@@ -115,7 +115,8 @@ class Readers:
 
 
 def _has_a_place(generation: Generation) -> bool:
-    return not generation.readers and generation.launched and not generation.log.ended
+    here = generation.launched and not generation.elsewhere
+    return here and not generation.readers and not generation.log.ended
 
 
 def answer_by(deadline: float | None) -> float | None:

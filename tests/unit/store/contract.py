@@ -16,9 +16,8 @@ from imagegen_server.domain.result import StoredImage
 from imagegen_server.generation.ids import Ids
 from imagegen_server.generation.store import Store, StoreSettings
 from imagegen_server.store.memory import MemoryStore
-from imagegen_server.store.redis.connection import Connection
 from imagegen_server.store.redis.settings import RedisSettings
-from imagegen_server.store.redis.store import RedisStore
+from imagegen_server.store.redis.store import open_store
 
 from tests.support.values import PNG
 
@@ -42,8 +41,7 @@ async def memory_store(settings: StoreSettings, _redis: Callable[[], str]) -> As
 @asynccontextmanager
 async def redis_store(settings: StoreSettings, redis: Callable[[], str]) -> AsyncGenerator[Store, None]:
     """Hold everything in a part of Redis that nobody else uses."""
-    connection = Connection(RedisSettings(redis(), prefix=secrets.token_hex(8)))
-    store = RedisStore(settings, connection, Ids(shared=True))
+    store = open_store(settings, RedisSettings(redis(), prefix=secrets.token_hex(8)), Ids(shared=True))
     try:
         yield store
     finally:

@@ -6,17 +6,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from imagegen_server.domain.errors import ImageError, Reason
 
 from .settings import BYTES_SECONDS, COMMAND_SECONDS, RedisSettings
 
+_OLDEST = 7
+"""The first Redis whose scripts may say that they run when memory is full."""
+
 _CONNECTIONS = 32
 """For commands. One that waits holds a connection of its own."""
+
+
+_logger = structlog.get_logger("imagegen.store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ def away(problem: Exception | None = None) -> ImageError:
 class Connection:
     """One process's way to Redis.
 
-    Every command is sent again once if its connection has broken: all of them may be done twice.
+    Once it does not answer, it counts as away until something that is sent as a probe is answered: otherwise everybody
+    would wait for it. Every command is sent again once if its connection has broken: all of them may be done twice.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -62,26 +70,51 @@ class Connection:
         self._commands = Redis(connection_pool=pool)
         self._waiting = Redis(connection_pool=ConnectionPool.from_url(settings.url, **given))
         """For commands that wait. Each holds a connection as long as it does."""
+        self._answers = True
         self._scripts: dict[Script, Any] = {}
+        self.url = settings.url
         self.prefix = settings.prefix + ":"
 
-    async def run(self, script: Script, *arguments: str | bytes | float, seconds: float = COMMAND_SECONDS) -> Any:
+    async def check(self) -> None:
+        """See that Redis answers and is new enough, and tell in the log if it may throw away what is kept.
+
+        :raises OSError: it does not, or is not
+        """
+        try:
+            async with asyncio.timeout(BYTES_SECONDS):
+                about = await self._commands.info()
+        except RedisError as problem:
+            raise ConnectionError(f"store.url: {self.url} cannot be used: {problem}") from None
+        except OSError as problem:
+            raise ConnectionError(f"store.url: {self.url} does not answer: {problem}") from None
+        version = str(about.get("redis_version", "0"))
+        if int(version.partition(".")[0]) < _OLDEST:
+            raise ConnectionError(f"store.url: {self.url} is Redis {version}; {_OLDEST}.0 or newer is needed")
+        policy = about.get("maxmemory_policy", "noeviction")
+        if about.get("maxmemory") and policy != "noeviction":
+            _logger.warning("store may forget what it must keep", maxmemory_policy=policy, needed="noeviction")
+
+    async def run(
+        self, script: Script, *arguments: str | bytes | float, seconds: float | None = None, probing: bool = False
+    ) -> Any:
         """Run a script with the prefix and these arguments.
+
+        While Redis is away, only what is `probing` is sent, and all else fails at once.
 
         :raises ImageError: STORE_UNAVAILABLE
         """
         registered = self._scripts.get(script)
         if registered is None:
             registered = self._scripts[script] = self._commands.register_script(script.source)
-        async with _in_time(seconds):
+        async with self._in_time(seconds, probing=probing):
             return await registered(args=[self.prefix, *arguments])
 
-    async def ask(self, *command: str | bytes | float, seconds: float = COMMAND_SECONDS) -> Any:
+    async def ask(self, *command: str | bytes | float, seconds: float | None = None) -> Any:
         """Send one command, whose keys have the prefix already.
 
         :raises ImageError: STORE_UNAVAILABLE
         """
-        async with _in_time(seconds):
+        async with self._in_time(seconds):
             return await self._commands.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def wait(self, *command: str | bytes | float, seconds: float) -> Any:
@@ -89,8 +122,23 @@ class Connection:
 
         :raises ImageError: STORE_UNAVAILABLE
         """
-        async with _in_time(seconds + COMMAND_SECONDS):
+        async with self._in_time(seconds + COMMAND_SECONDS):
             return await self._waiting.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    @asynccontextmanager
+    async def _in_time(self, seconds: float | None, *, probing: bool = False) -> AsyncIterator[None]:
+        if not self._answers and not probing:
+            raise away()
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS if seconds is None else seconds):
+                yield
+        except ResponseError as problem:
+            self._answers = True
+            raise away(problem) from None
+        except (RedisError, OSError) as problem:  # a TimeoutError is an OSError
+            self._answers = False
+            raise away(problem) from None
+        self._answers = True
 
     async def close(self) -> None:
         """Hang up."""
@@ -117,12 +165,3 @@ class RedisBytes:
             "GET", f"{self._connection.prefix}b:{name}", seconds=BYTES_SECONDS
         )
         return found
-
-
-@asynccontextmanager
-async def _in_time(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (RedisError, OSError) as problem:  # a TimeoutError is an OSError
-        raise away(problem) from None

@@ -40,6 +40,20 @@ class Leftovers:
         self._undelivered.discard(image_id)
         return image_id in self._kept
 
+    def some(self) -> tuple[str, StoredImage, bytes] | None:
+        """Give one of them with its caller, the oldest; None = there are none."""
+        return next(iter(self._kept.values()), None)
+
+    def let_go(self, image_id: str) -> None:
+        """Hold one no more: others have it."""
+        self._expiry.discard(image_id)
+        if image_id in self._kept:
+            self._drop(image_id)
+
+    def is_undelivered(self, image_id: str) -> bool:
+        """Tell whether nobody has received one."""
+        return image_id in self._undelivered
+
     def close(self) -> None:
         """Let go of everything."""
         self._expiry.close()

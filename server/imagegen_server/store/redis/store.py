@@ -1,5 +1,6 @@
 """Images, uploads and request ids in Redis, for every server process that shares it."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from imagegen_server.store.partial_uploads import require_size
 from .codec import decode, encode
 from .connection import Connection, RedisBytes
 from .leftovers import Leftovers
+from .peers import RedisPeers
 from .requests import RedisRequests, busy, pair
 from .room import (
     ADD_PIECE,
@@ -31,11 +33,13 @@ from .room import (
     PUT,
     RESERVE,
 )
-from .settings import BYTES_SECONDS
+from .settings import BYTES_SECONDS, RedisSettings
 from .worker import MICROSECONDS, Worker
 
 _BYTES_SLACK_SECONDS = 60.0
 """So much longer bytes live than what tells of them, which is written after them."""
+
+_SHORTEST_SECONDS = 0.001
 
 _logger = structlog.get_logger("imagegen.store")
 
@@ -67,12 +71,26 @@ class RedisStore:
     ) -> None:
         """Nothing is sent yet. `image_bytes` None = images lie in Redis, too."""
         self.worker = Worker(connection, ids.tag, settings.max_bytes, settings.request_ttl)
+        self.peers = RedisPeers(self.worker, settings.ttl)
         self._connection = connection
         self._ids = ids
         self._ttl = settings.ttl
         self._bytes = image_bytes or RedisBytes(connection)
         self._requests = RedisRequests(self.worker)
         self._leftovers = Leftovers(settings.ttl)
+        self._moving: asyncio.Task[None] | None = None
+        self.worker.on_beat.append(self._move_soon)
+
+    async def start(self) -> None:
+        """See that Redis is there and fit for this, and let it know of this process.
+
+        :raises OSError: it is not
+        """
+        await self._connection.check()
+        try:
+            await self.worker.start()
+        except ImageError as error:
+            raise ConnectionError(f"store.url: {error.message}") from None
 
     @property
     def undelivered(self) -> int:
@@ -105,22 +123,49 @@ class RedisStore:
         metadata = metadata or {}
         image_id = self._ids.new("img")
         image = StoredImage(image_id, datetime.now(UTC), facts, len(data), sha256, metadata)
-        said = encode(image)
-        size = IMAGE_BYTES + len(data) + (len(json.dumps(metadata)) if metadata else 0)
         name, left = "", 0
         if isinstance(reservation, _Reserved):
             name, left = reservation.name, reservation.use(len(data))
         try:
-            await self._bytes.put(image_id, data, self._ttl + _BYTES_SLACK_SECONDS)
-            expiry = await self.worker.run(
-                PUT, image_id, caller, said, size, round(self._ttl * MICROSECONDS), self.worker.name, name, left
-            )
+            return await self._put(caller, image, data, self._ttl, (name, left))
         except ImageError as error:
             _logger.error("image kept in this process", image_id=image_id, problem=error.message)  # noqa: TRY400
             if name:
                 self.worker.owe(name, GIVE_BACK, self.worker.name, name, left)
             return self._leftovers.keep(caller, image, data)
+
+    async def _put(
+        self, caller: str, image: StoredImage, data: bytes, ttl: float, reservation: tuple[str, int]
+    ) -> StoredImage:
+        """`reservation`: its name, and what is left of it; "" = there is none."""
+        said = encode(image)
+        size = IMAGE_BYTES + len(data) + (len(json.dumps(image.metadata, default=dict)) if image.metadata else 0)
+        await self._bytes.put(image.image_id, data, ttl + _BYTES_SLACK_SECONDS)
+        expiry = await self.worker.run(
+            *(PUT, image.image_id, caller, said, size, round(ttl * MICROSECONDS)), self.worker.name, *reservation
+        )
         return _with_expiry(image, expiry)
+
+    async def _move_soon(self) -> None:
+        """Begin to move a leftover; a sign of life does not wait for an image."""
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.create_task(self._move_leftover())
+
+    async def _move_leftover(self) -> None:
+        """Give Redis an image that it did not take before, so that other processes have it, too."""
+        if (some := self._leftovers.some()) is None:
+            return
+        caller, image, data = some
+        left = (image.expire_time - datetime.now(UTC)).total_seconds()
+        try:
+            await self._put(caller, image, data, max(left, _SHORTEST_SECONDS), ("", 0))
+        except ImageError:
+            return
+        unread = self._leftovers.is_undelivered(image.image_id)
+        self._leftovers.let_go(image.image_id)
+        if not unread:
+            self.delivered(image.image_id)
+        _logger.info("image shared after all", image_id=image.image_id)
 
     async def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
         """Look an image up for the caller it belongs to."""
@@ -199,8 +244,10 @@ class RedisStore:
 
     async def close(self) -> None:
         """Let go of what this process holds, and hang up. May be called twice."""
-        self._leftovers.close()
         await self.worker.close()
+        if self._moving is not None:
+            await self._moving
+        self._leftovers.close()
         await self._connection.close()
 
     async def _whole(self, name: str, size: int | None = None) -> bytes | None:
@@ -212,6 +259,11 @@ class RedisStore:
         if declared is None or data is None or len(data) != int(declared) or size not in {None, len(data)}:
             return None
         return cast("bytes", data)
+
+
+def open_store(settings: StoreSettings, reached: RedisSettings, ids: Ids) -> RedisStore:
+    """Make the store of one process."""
+    return RedisStore(settings, Connection(reached), ids)
 
 
 def _with_expiry(image: StoredImage, expiry: object) -> StoredImage:

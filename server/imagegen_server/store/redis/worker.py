@@ -52,14 +52,15 @@ class Worker:
             await self.pay()
         return await self.step(script, *arguments, seconds=seconds)
 
-    async def step(self, script: Script, *arguments: str | bytes | float, seconds: float | None = None) -> object:
+    async def step(
+        self, script: Script, *arguments: str | bytes | float, seconds: float | None = None, probing: bool = False
+    ) -> object:
         """Run a script as it is, in whatever state this process is.
 
         :raises ImageError: STORE_UNAVAILABLE
         """
-        if seconds is None:
-            return await self.connection.run(script, *self._common, *arguments)
-        return await self.connection.run(script, *self._common, *arguments, seconds=seconds)
+        given = (*self._common, *arguments)
+        return await self.connection.run(script, *given, seconds=seconds, probing=probing)
 
     async def start(self) -> None:
         """Give the first sign of life, and go on.
@@ -75,7 +76,7 @@ class Worker:
 
         :raises ImageError: STORE_UNAVAILABLE
         """
-        if await self.step(BEAT, self.name, round(LEASE_SECONDS * MICROSECONDS)):
+        if await self.step(BEAT, self.name, round(LEASE_SECONDS * MICROSECONDS), probing=True):
             self._known = False
         if not self._known:
             for tell in self.on_return:

@@ -1,0 +1,144 @@
+"""What this process shows of its generations to others, and what it lets them do."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+
+import structlog
+
+from imagegen_server.domain.errors import ImageError, Reason
+from imagegen_server.domain.events import PreviewShown
+
+from .generation import Generation
+from .generations import Generations
+from .log import Entry
+from .peers import Card, Copied, Message, Peers, Word
+
+_RETRY_SECONDS = 0.25
+_CHECK_SECONDS = 5.0
+"""How often the processes are looked after that read here."""
+
+_LAST_WORDS_SECONDS = 2.0
+"""So long a process that ends waits until all of its logs have been written."""
+
+_logger = structlog.get_logger("imagegen.store")
+
+
+class Publisher:
+    """Copies the logs of this process's generations to where others can read them, and hears what others say.
+
+    Nobody here waits for it. While the store is away the logs go on, and what is missing of the copies follows.
+    """
+
+    def __init__(self, peers: Peers, generations: Generations, ttl: float) -> None:
+        """Hear nothing yet. `ttl`: so long after its end a generation can still be asked for."""
+        self._peers = peers
+        self._generations = generations
+        self._ttl = ttl
+        self._copying: set[asyncio.Task[None]] = set()
+        self._places: dict[tuple[str, str], ExitStack] = {}
+        """By generation and process: the place that all readers there have here."""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to hear the others."""
+        self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._look_after_readers())]
+
+    def publish(self, generation: Generation) -> None:
+        """Copy a log from now to its end."""
+        task = asyncio.create_task(self._copy(generation))
+        self._copying.add(task)
+        task.add_done_callback(self._copying.discard)
+
+    def ended(self, generation: Generation) -> None:
+        """End the places of all who read a generation elsewhere: what is still to come they have from the copy."""
+        for key in [key for key in self._places if key[0] == generation.id]:
+            self._places.pop(key).close()
+
+    async def close(self) -> None:
+        """Give the copies a moment to be complete, and hear nothing more."""
+        if self._copying:
+            await asyncio.wait(list(self._copying), timeout=_LAST_WORDS_SECONDS)
+        for task in (*self._tasks, *self._copying):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        for place in list(self._places.values()):
+            place.close()
+        self._places.clear()
+
+    async def _copy(self, generation: Generation) -> None:
+        log, written, epoch, tries_until = generation.log, 0, self._peers.forgotten(), 0.0
+        card = Card(generation.id, generation.request_id, generation.caller, generation.model, generation.count)
+        previews: dict[int, int] = {}
+        while True:
+            if epoch != self._peers.forgotten():
+                epoch, written = self._peers.forgotten(), 0
+            entries = log.behind(written)
+            try:
+                await self._write(card, generation.start_time, entries, previews)
+            except ImageError:
+                tries_until = tries_until or time.monotonic() + self._ttl
+                if log.ended and time.monotonic() > tries_until:
+                    _logger.error("log not shared", generation_id=generation.id)  # noqa: TRY400
+                    return
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            tries_until = 0.0
+            if entries:
+                written = entries[-1].last
+                if entries[-1].terminal:
+                    return
+            await log.reach(written + 1, min(self._ttl / 3, _CHECK_SECONDS))
+
+    async def _write(self, card: Card, start_time: float, entries: Sequence[Entry], previews: dict[int, int]) -> None:
+        """Write entries; `previews` are the numbers of the newest ones, by the index of their images."""
+        superseded = []
+        for entry in entries:
+            if isinstance(entry.event, PreviewShown):
+                with suppress(ImageError):  # a full store: the picture is left out, what is told of it is not
+                    await self._peers.write_preview(card.generation_id, entry.first, entry.event.data)
+                if entry.event.index in previews:
+                    superseded.append(previews[entry.event.index])
+                previews[entry.event.index] = entry.first
+        copies = [Copied(entry.first, entry.last, entry.time - start_time, entry.event) for entry in entries]
+        await self._peers.write(card, time.monotonic() - start_time, copies)
+        for first in superseded:
+            with suppress(ImageError):
+                await self._peers.supersede_preview(card.generation_id, first)
+
+    async def _hear(self) -> None:
+        async for message in self._peers.messages():
+            generation = self._generations.by_id(message.generation_id)
+            if generation is not None:
+                self._obey(generation, message)
+
+    def _obey(self, generation: Generation, message: Message) -> None:
+        key = generation.id, message.sender
+        match message.word:
+            case Word.CANCEL:
+                generation.stop(ImageError(Reason.CANCELLED, "the caller has cancelled it"))
+            case Word.DETACH:
+                generation.detach()
+            case Word.READ if not generation.log.ended:
+                deadline = None if message.seconds is None else time.monotonic() + message.seconds
+                place, before = ExitStack(), self._places.pop(key, None)
+                place.enter_context(generation.reading(deadline))
+                self._places[key] = place
+                if before is not None:
+                    before.close()
+            case Word.LEFT:
+                if (left := self._places.pop(key, None)) is not None:
+                    left.close()
+
+    async def _look_after_readers(self) -> None:
+        """Let those go who read in processes that are gone."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            for generation_id, name in list(self._places):
+                with suppress(ImageError):
+                    if await self._peers.alive(name):
+                        continue
+                    if (place := self._places.pop((generation_id, name), None)) is not None:
+                        place.close()
