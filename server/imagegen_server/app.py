@@ -4,8 +4,8 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -164,7 +164,13 @@ class App:
             publisher=self._publisher,
         )
         self._server = Server(
-            ListenSettings(config.server.listen, config.server.max_receive_bytes, slow_reader),
+            ListenSettings(
+                config.server.listen,
+                config.server.max_receive_bytes,
+                slow_reader,
+                share_port=config.server.workers > 1,
+                max_connection_age=config.server.connection_age,
+            ),
             ImageService(
                 self.engine,
                 Uploads(self.store),
@@ -176,6 +182,11 @@ class App:
             tls=Watched("server.tls", tls.files, tls.read) if (tls := config.server.tls) else None,
             authenticator=_authenticator(config.server),
         )
+
+    @property
+    def instance(self) -> str:
+        """The tag of this process, which is in the ids that it makes."""
+        return self._kept.ids.tag
 
     async def start(self) -> str:
         """Begin to serve; returns the bound address.
@@ -225,8 +236,12 @@ def settle_memory() -> None:
     gc.set_threshold(_ALLOCATIONS_BEFORE_COLLECTION, *gc.get_threshold()[1:])
 
 
-async def serve(config: Config, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `announce` gets the bound address once health says SERVING.
+async def serve(
+    config: Config, announce: Callable[[str], None], told_to_stop: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> None:
+    """Serve until SIGTERM, SIGINT or the end of `told_to_stop`, which is no second order to stop.
+
+    `announce` gets the bound address once health says SERVING.
 
     :raises OSError: the address cannot be bound
     """
@@ -238,7 +253,12 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stopping.set)
     address = await app.start()
     announce(address)
-    _logger.info("serving", address=address, providers=[provider.name for provider in config.providers])
+    _logger.info(
+        "serving", address=address, instance=app.instance, providers=[provider.name for provider in config.providers]
+    )
+    if told_to_stop:
+        told = asyncio.create_task(told_to_stop())
+        told.add_done_callback(lambda _: stopping.set())
     await stopping.wait()
     engine = app.engine
     _logger.info(

@@ -1,4 +1,7 @@
-"""The command line: imagegen-server serve, check-config, providers, new-token, --version."""
+"""The command line: imagegen-server serve, check-config, providers, new-token, --version.
+
+It imports grpc only where it serves itself: a supervisor of workers does without.
+"""
 
 import argparse
 import asyncio
@@ -7,17 +10,18 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 from . import __version__
-from .app import Kept, build_middleware, build_providers, serve
-from .config import Config, ConfigError, load_config
-from .generation.middleware_types import MiddlewareLoadError, installed_middleware
-from .providers.registry import ProviderLoadError, installed_types
+from .config import Config, ServerTable, load_config, read_server, read_text
+from .exits import exit_status
+from .generation.middleware_types import installed_middleware
+from .providers.registry import installed_types
 from .telemetry.logs import configure_logs
+from .workers.link import Orders
+from .workers.port import SharedPort
+from .workers.supervisor import Supervisor
 
-_USAGE_ERROR = 2
-_FAILED = 1
-_INTERRUPTED = 130
 _TOKEN_BYTES = 32
 _TOKEN_PREFIX = "igt_"  # noqa: S105 - lets scanners find tokens that leaked
 
@@ -28,33 +32,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 serving failed, 2 what was asked for is wrong, 130 interrupted twice.
     """
     options = _parser().parse_args(arguments)
-    try:
-        if options.command in _WITHOUT_CONFIG:
-            return _WITHOUT_CONFIG[options.command]()
-        config = load_config(
-            installed_types(),
-            path=options.config,
-            middleware=installed_middleware(),
-            listen=options.listen,
+    if options.command in _WITHOUT_CONFIG:
+        return exit_status(_WITHOUT_CONFIG[options.command])
+    return exit_status(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    text = read_text(options.config) if options.config else None
+    said = {"listen": options.listen, "workers": options.workers, "allow_insecure": options.allow_insecure}
+    server, _ = read_server(path=options.config, text=text, **said)
+    configure_logs(level=server.log_level)
+    if options.command == "serve" and server.workers > 1:
+        return _supervise(server, options, text)
+    from . import app  # noqa: PLC0415 - it imports grpc
+
+    config = load_config(installed_types(), path=options.config, text=text, middleware=installed_middleware(), **said)
+    if options.command == "check-config":
+        app.build_middleware(config)
+        app.Kept(config)
+        asyncio.run(app.build_providers(config).close())
+        return _show_config(config)
+    asyncio.run(app.serve(config, _announce))
+    return 0
+
+
+def _supervise(server: ServerTable, options: argparse.Namespace, text: str | None) -> int:
+    with SharedPort(server.listen) as port:
+        orders = Orders(
+            worker=1,
+            workers=server.workers,
+            listen=port.address,
+            config_path=str(options.config) if options.config else None,
+            config_text=text,
             allow_insecure=options.allow_insecure,
         )
-        configure_logs(level=config.server.log_level)
-        if options.command == "check-config":
-            build_middleware(config)
-            Kept(config)
-            asyncio.run(build_providers(config).close())
-            return _show_config(config)
-        asyncio.run(serve(config, _announce))
-    except (ConfigError, ProviderLoadError, MiddlewareLoadError) as problem:
-        print(f"imagegen-server: {problem}", file=sys.stderr)
-        return _USAGE_ERROR
-    except OSError as problem:
-        print(f"imagegen-server: {problem}", file=sys.stderr)
-        return _FAILED
-    except KeyboardInterrupt:
-        # The second Ctrl-C, which does not wait for the drain.
-        return _INTERRUPTED
-    return 0
+        spread = Random()  # noqa: S311 - spreads load, hides nothing
+        return asyncio.run(Supervisor(orders, lambda: _announce(port.address), random=spread).run())
 
 
 def _announce(address: str) -> None:
@@ -72,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", type=Path, metavar="FILE", help="TOML file; the environment wins over it")
         command.add_argument("--listen", metavar="ADDR", help="host:port, port 0 = any free one")
         command.add_argument(
+            "--workers", type=_count, metavar="N", help="processes that serve; more than one needs a shared store"
+        )
+        command.add_argument(
             "--allow-insecure",
             action="store_true",
             help="with server.allow_insecure: listen beyond loopback without TLS and authentication",
@@ -80,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     text = "make a token for a caller, and its hash for the file of server.tokens"
     commands.add_parser("new-token", help=text, description=text)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _make_token() -> int:
@@ -98,6 +120,8 @@ def _show_providers() -> int:
 
 def _show_config(config: Config) -> int:
     print(f"listen = {config.server.listen}")
+    if config.server.workers > 1:
+        print(f"workers = {config.server.workers}")
     if config.server.tls:
         print(f"certificate = {config.server.tls.cert}")
     if config.server.tokens:

@@ -1,8 +1,8 @@
-"""nginx as a proxy for gRPC, as its documentation sets it up, with a short patience."""
+"""nginx as a proxy for gRPC: as its documentation sets it up, with a short patience, or by a configuration of ours."""
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,10 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
+  {http}
+}}
+"""
+_PLAIN = """
   client_max_body_size 65m;
   client_body_timeout {idle}s;
   send_timeout {idle}s;
@@ -28,10 +32,9 @@ http {{
   grpc_read_timeout {idle}s;
   grpc_send_timeout {idle}s;
   server {{
-    listen unix:{folder}/socket http2;
+    listen {listen} http2;
     location / {{ grpc_pass grpc://{server}; }}
   }}
-}}
 """
 
 
@@ -39,13 +42,41 @@ http {{
 async def nginx(server: str, *, idle: int) -> AsyncIterator[str]:
     """Run nginx in front of `server`, "host:port", until the block ends; yields the address for clients.
 
-    It cuts what is silent for `idle` seconds, on either side. It listens on a socket in a folder of its own: nginx
-    cannot be asked for any free port. Skips the test where nginx is not installed, and fails it in CI.
+    It cuts what is silent for `idle` seconds, on either side.
+    """
+    async with _running(lambda listen: _PLAIN.format(listen=listen, server=server, idle=idle)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def nginx_of(config: Path, port: str, servers: Mapping[str, str]) -> AsyncIterator[str]:
+    """Run nginx by a file for its http block until the block ends; yields the address for clients.
+
+    What the file says stands for where it is run: `port` for the socket, the keys of `servers` for their values.
+    """
+
+    def http(listen: str) -> str:
+        text = config.read_text()
+        for shown, real in {f"listen {port} ": f"listen {listen} ", **servers}.items():
+            assert text.count(shown) == 1
+            text = text.replace(shown, real)
+        return text
+
+    async with _running(http) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _running(http: Callable[[str], str]) -> AsyncIterator[str]:
+    """Run nginx on a socket in a folder of its own: it cannot be asked for any free port.
+
+    Skips the test where nginx is not installed, and fails it in CI.
     """
     require("nginx")
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
-        (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, server=server, idle=idle))
+        socket = f"unix:{folder}/socket"
+        (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, http=http(socket)))
         process = await asyncio.create_subprocess_exec(
             *(find("nginx"), "-p", name, "-c", "nginx.conf", "-e", f"{name}/error.log"),
             stdout=asyncio.subprocess.DEVNULL,
@@ -55,7 +86,7 @@ async def nginx(server: str, *, idle: int) -> AsyncIterator[str]:
             while not (folder / "socket").exists():
                 assert process.returncode is None, (folder / "error.log").read_text()
                 await asyncio.sleep(0.01)
-            yield f"unix:{folder}/socket"
+            yield socket
         finally:
             if process.returncode is None:
                 process.terminate()

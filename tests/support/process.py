@@ -3,12 +3,13 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+COMMAND = (str(BIN / "imagegen-server"),)
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def server_process(directory: Path, *arguments: str, **environment: str) -> AsyncIterator[ServerProcess]:
+async def server_process(
+    directory: Path, *arguments: str, command: Sequence[str] = COMMAND, **environment: str
+) -> AsyncIterator[ServerProcess]:
     """Start `imagegen-server serve` on a free port, logging into `directory`, and kill it at the end."""
     log = directory / "server.log"
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            str(BIN / "imagegen-server"),
+            *command,
             "serve",
             "--listen",
             "127.0.0.1:0",

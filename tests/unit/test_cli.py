@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from imagegen_server import __version__, cli
+from imagegen_server import __version__, app, cli
 from imagegen_server.config import Config
 from imagegen_server.providers.registry import ProviderLoadError
 
@@ -127,6 +127,32 @@ def test_check_config_shows_the_files_of_tls_and_callers(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])
+def test_workers_need_a_shared_store(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """More than one is refused before anything starts, in one line."""
+    assert cli.main([command, "--workers", "2"]) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("imagegen-server: server.workers: 2 workers need a store that they share")
+    assert err.count("\n") == 1
+
+
+def test_check_config_shows_the_workers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """If there are several."""
+    monkeypatch.setenv("IMAGEGEN__STORE__URL", "redis://127.0.0.1:1/0")
+
+    assert cli.main(["check-config", "--workers", "2", "--listen", "127.0.0.1:7"]) == 0
+    assert capsys.readouterr().out.startswith("listen = 127.0.0.1:7\nworkers = 2\n")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", ""])
+def test_no_number_of_workers_is_a_usage_error(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, and what it should be."""
+    assert exit_status("serve", f"--workers={number}") == 2
+    assert f"{number!r} is no number from 1 on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check-config", "serve"])
 def test_a_wrong_setting_is_named(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, nothing on stdout, and every wrong key on stderr."""
     file = write(tmp_path, "[server]\nlisen = 1\nmax_calls = 0")
@@ -193,7 +219,7 @@ def test_the_second_interrupt_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> 
     async def interrupted(_config: Config, _announce: Callable[[str], None]) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "serve", interrupted)
+    monkeypatch.setattr(app, "serve", interrupted)
 
     assert cli.main(["serve"]) == 130
 

@@ -29,6 +29,7 @@ def test_without_a_file_everything_has_its_default() -> None:
     assert (config.server.max_receive_bytes, config.server.max_bytes_in_flight) == (65 * MIB, 1024 * MIB)
     assert (config.server.max_inline_bytes, config.server.max_calls, config.server.drain) == (64 * MIB, 1000, 30.0)
     assert (config.server.allow_insecure, config.server.log_level) == (False, "info")
+    assert (config.server.workers, config.server.connection_age) == (1, None)
     assert (config.store.url, config.store.ttl, config.store.max_bytes) == ("memory://", 900.0, 512 * MIB)
     assert [(item.name, item.type.name, item.timeout) for item in config.providers] == [("sandbox", "sandbox", 600.0)]
     assert config.aliases == {}
@@ -45,6 +46,7 @@ def test_a_file_sets_every_key(tmp_path: Path) -> None:
         max_bytes_in_flight = 1000
         max_inline_bytes = 0
         max_calls = 5
+        max_connection_age = "10m"
         drain = "1.5s"
         allow_insecure = true
         log_level = "warning"
@@ -65,7 +67,7 @@ def test_a_file_sets_every_key(tmp_path: Path) -> None:
     server, store = config.server, config.store
     assert (server.listen, server.max_receive_bytes, server.max_bytes_in_flight) == ("127.0.0.1:7", 10 * MIB, 1000)
     assert (server.max_inline_bytes, server.max_calls, server.drain) == (0, 5, 1.5)
-    assert (server.allow_insecure, server.log_level) == (True, "warning")
+    assert (server.allow_insecure, server.log_level, server.connection_age) == (True, "warning", 600.0)
     assert (store.ttl, store.max_bytes) == (7200.0, 1_000_000_000)
     assert {item.name: (item.type.name, item.timeout, item.settings) for item in config.providers} == {
         "far": ("remote", 0.25, Tuning(workers=9)),
@@ -109,7 +111,7 @@ def test_a_size_that_the_transport_cannot_count_is_named(tmp_path: Path) -> None
         ("colour = 1", ["colour"]),
         ("[servr]\nlisten = 1", ["servr"]),
         ("[server]\nlisen = 1\nmax_cals = 2", ["server.lisen", "server.max_cals"]),
-        ("[server]\nworkers = 4\ntokens = {}", ["server.tokens.file", "server.workers"]),
+        ("[server]\nworkers = 0\ntokens = {}", ["server.workers", "server.tokens.file"]),
         ("[store]\nrequest_ttl = 1", ["store.request_ttl"]),
         ("[server]\nmax_calls = 0\nlog_level = 'loud'\n[store]\nurl = 'postgres://x'", None),
         ("server = 3", ["server"]),

@@ -52,7 +52,10 @@ PROVIDERS = {
 """The provider that a test sets up to look at what a heading describes, or a table of that provider."""
 FILES = ("tls", "tokens", "password")
 """Tables that name files, variables or commands, which are not there by default."""
+UNSET = (*FILES, "max_connection_age")
+"""Keys without a default."""
 IN_WORDS = dict.fromkeys(FILES, "none") | {
+    "max_connection_age": "no limit",
     "type": "the table's name",
     "requests_per_minute": "no limit",
     "retry": "see below",
@@ -228,7 +231,7 @@ def test_the_environment_names_are_true(heading: str, monkeypatch: pytest.Monkey
         "api_key": '{"env": "OPENAI_API_KEY"}',
     }
     for key, (variable, default) in rows(heading).items():
-        if key in FILES:
+        if key in UNSET:
             continue
         value = default.strip('"') if key in values(heading) else words[key]
         monkeypatch.setenv(variable.replace("__NAME__", f"__{provider_name(heading).upper()}__"), value)
@@ -269,14 +272,14 @@ def test_the_environment_wins_over_the_file(
 
 
 def test_the_example_is_complete_and_right(tmp_path: Path) -> None:
-    """It has every key of [server], [store], [fetch], openai and the sandbox, at the default, and loads."""
+    """It has every key of [server], [store], [fetch], openai and the sandbox that has a default, and loads."""
     given = tomllib.loads(example())
     file = tmp_path / "imagegen.toml"
     file.write_text(example())
 
     loaded = config.load_config(TYPES, path=file, middleware=MIDDLEWARE)
 
-    assert list(given["server"]) == [key for key in TABLES["[server]"] if key not in FILES]
+    assert list(given["server"]) == [key for key in TABLES["[server]"] if key not in UNSET]
     assert list(given["store"]) == [key for key in TABLES["[store]"] if key not in FILES]
     assert list(given["fetch"]) == list(TABLES["[fetch]"])
     shared = [key for key in TABLES["[providers.NAME]"] if key not in {"type", "requests_per_minute"}]

@@ -1,8 +1,9 @@
 """Settings, read once: a TOML file, then the environment over it."""
 
-from .loading import Config, ServerTable, is_loopback, load_config
+from .loading import Config, load_config, read_server, read_text
 from .middleware import MiddlewareConfig
 from .providers import ProviderConfig
+from .server import ServerTable, is_loopback
 from .storing import StoreTable
 from .values import ConfigError
 
@@ -15,4 +16,6 @@ __all__ = [
     "StoreTable",
     "is_loopback",
     "load_config",
+    "read_server",
+    "read_text",
 ]

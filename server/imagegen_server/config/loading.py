@@ -4,11 +4,10 @@ import dataclasses
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from imagegen_server.generation.middleware_types import MiddlewareType
@@ -16,33 +15,13 @@ from imagegen_server.generation.prices import Price
 from imagegen_server.http.guarded_fetch import FetchSettings
 from imagegen_server.providers.base import ProviderType
 
-from .callers import TokensTable
 from .fetching import FetchTable
 from .middleware import MiddlewareConfig, MiddlewareTable, middleware_configs
 from .prices import PriceTable
 from .providers import ProviderConfig, ProviderTable, implicit_tables, provider_config
+from .server import ServerTable, check_address, check_workers, is_loopback, require_safe_address
 from .storing import StoreTable
-from .tls import TlsTable
-from .values import ConfigError, Seconds, Table, explain
-
-_LARGEST_PORT = 65535
-_LARGEST_MESSAGE = 2**31 - 1
-"""In bytes; grpc counts in 32 bits."""
-
-
-class ServerTable(Table):
-    """[server]."""
-
-    listen: str = "127.0.0.1:50051"
-    max_receive_bytes: Annotated[ByteSize, Field(gt=0, le=_LARGEST_MESSAGE)] = ByteSize(65 * 1024 * 1024)
-    max_bytes_in_flight: Annotated[ByteSize, Field(gt=0)] = ByteSize(1024 * 1024 * 1024)
-    max_inline_bytes: ByteSize = ByteSize(64 * 1024 * 1024)
-    max_calls: Annotated[int, Field(gt=0)] = 1000
-    drain: Seconds = 30.0
-    allow_insecure: bool = False
-    tls: TlsTable | None = None
-    tokens: TokensTable | None = None
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+from .values import ConfigError, explain
 
 
 def _as_list(value: object) -> object:
@@ -93,31 +72,58 @@ class Config:
     fetch: FetchSettings = dataclasses.field(default_factory=FetchSettings)
 
 
+def read_text(path: Path) -> str:
+    """Read a file of settings, once: what is read twice may have changed, or be a pipe.
+
+    :raises ConfigError: it cannot be read
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"{path}: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path}: {problem}") from None
+
+
+def read_server(
+    *,
+    path: Path | None = None,
+    text: str | None = None,
+    listen: str | None = None,
+    workers: int | None = None,
+    allow_insecure: bool = False,
+) -> tuple[ServerTable, StoreTable]:
+    """Read [server] and [store] as `load_config` does, and see that so many workers can serve together.
+
+    It needs no provider, and so nothing of what they import.
+
+    :raises ConfigError: naming the keys that are wrong
+    """
+    read = _read(path, text)
+    server = _settled(read.server, listen, workers, allow_insecure=allow_insecure)
+    check_workers(server, read.store)
+    return server, read.store
+
+
 def load_config(
     types: Mapping[str, ProviderType[Any]],
     *,
     path: Path | None = None,
+    text: str | None = None,
     middleware: Mapping[str, MiddlewareType[Any]] | None = None,
     listen: str | None = None,
+    workers: int | None = None,
     allow_insecure: bool = False,
 ) -> Config:
     """Read the file and the environment, and check all of it.
 
-    `types` and `middleware` are what is installed; `listen` and `allow_insecure` are what the command line says.
+    `types` and `middleware` are what is installed; `listen`, `workers` and `allow_insecure` are what the command line
+    says. `text` is what the file at `path` says, if it was read already.
 
     :raises ConfigError: naming every key that is wrong
     """
-    given = _read_file(path) if path else {}
-    _refuse_unknown_environment()
-    try:
-        read = _File(**given)
-    except ValidationError as problem:
-        raise ConfigError(explain(problem)) from None
-    except SettingsError as problem:
-        raise ConfigError(f"environment: {problem}; write one variable for each key") from None
-    server = read.server.model_copy(update={"listen": listen}) if listen else read.server
-    _check_address(server.listen)
-    _require_safe_address(server, said_again=allow_insecure)
+    read = _read(path, text)
+    server = _settled(read.server, listen, workers, allow_insecure=allow_insecure)
     wrong = list(_wrong_files(server, read.store))
     implicit = implicit_tables(types, loopback=is_loopback(server.listen))
     tables = dict(read.providers) | {name: table for name, table in implicit.items() if name not in read.providers}
@@ -147,35 +153,29 @@ def load_config(
     )
 
 
-def is_loopback(listen: str) -> bool:
-    """Tell whether an address reaches this machine only. A name other than localhost may lead anywhere."""
-    if listen.startswith("unix:"):
-        return True
-    host = listen.rpartition(":")[0].strip("[]")
+def _read(path: Path | None, text: str | None) -> _File:
+    if path and text is None:
+        text = read_text(path)
     try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_address(listen: str) -> None:
-    if listen.startswith("unix:"):
-        return
-    host, colon, port = listen.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) <= _LARGEST_PORT):
-        raise ConfigError(
-            f'server.listen: {listen!r} is no address; write "127.0.0.1:50051", "[::1]:50051" (port 0 = any free one) '
-            'or "unix:/path"'
-        )
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise ConfigError(f"{path}: {problem.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        given = tomllib.loads(text or "")
+    except tomllib.TOMLDecodeError as problem:
         raise ConfigError(f"{path}: {problem}") from None
+    _refuse_unknown_environment()
+    try:
+        return _File(**given)
+    except ValidationError as problem:
+        raise ConfigError(explain(problem)) from None
+    except SettingsError as problem:
+        raise ConfigError(f"environment: {problem}; write one variable for each key") from None
+
+
+def _settled(server: ServerTable, listen: str | None, workers: int | None, *, allow_insecure: bool) -> ServerTable:
+    """Put what the command line says over the rest, and check the address."""
+    said = {"listen": listen or None, "workers": workers}
+    server = server.model_copy(update={key: value for key, value in said.items() if value is not None})
+    check_address(server.listen)
+    require_safe_address(server, said_again=allow_insecure)
+    return server
 
 
 def _refuse_unknown_environment() -> None:
@@ -185,22 +185,6 @@ def _refuse_unknown_environment() -> None:
         if name.upper().startswith(prefix) and section not in _File.model_fields:
             known = ", ".join(f"{prefix}{field.upper()}__..." for field in _File.model_fields)
             raise ConfigError(f"{name}: no such section; there are {known}")
-
-
-def _require_safe_address(server: ServerTable, *, said_again: bool) -> None:
-    authenticates = server.tokens is not None or (server.tls is not None and server.tls.client_ca is not None)
-    if is_loopback(server.listen) or (server.tls and authenticates) or (server.allow_insecure and said_again):
-        return
-    if server.tls:
-        lack = "would serve anybody; set server.tls.client_ca, server.tokens or both"
-    elif server.tokens:
-        lack = "would take tokens in clear text; set server.tls"
-    else:
-        lack = "has neither TLS nor authentication; set server.tls, and server.tls.client_ca or server.tokens"
-    raise ConfigError(
-        f"server.listen: {server.listen} can be reached from other machines, and this server {lack}; or listen on "
-        "127.0.0.1, or say it twice: server.allow_insecure = true and --allow-insecure"
-    )
 
 
 def _wrong_files(server: ServerTable, store: StoreTable) -> Iterator[str]:

@@ -33,20 +33,24 @@ _STOP_GRACE_SECONDS = 1.0
 class ListenSettings:
     """Where to listen ("host:port", port 0 = any free one), the largest request in bytes, and patience.
 
-    `slow_reader` in seconds: a stream whose reader takes nothing for so long is ended.
+    `slow_reader` in seconds: a stream whose reader takes nothing for so long is ended. `share_port`: other processes
+    listen on the same port. `max_connection_age` in seconds: a client whose connection is older, by a tenth more or
+    less, is asked to connect anew; what runs on the old one runs on.
     """
 
     listen: str = "127.0.0.1:50051"
     max_receive_bytes: int = 65 * 1024 * 1024
     slow_reader: float = SLOW_READER_SECONDS
+    share_port: bool = False
+    max_connection_age: float | None = None
 
 
 def channel_options(settings: ListenSettings) -> list[tuple[str, int]]:
     """Choose grpc's options for the connections of clients."""
-    return [
+    options = [
         ("grpc.max_receive_message_length", settings.max_receive_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(settings.share_port)),
         # Of one connection. Whoever has more waits at the client; max_calls is smaller, and refuses in words.
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         # A call may be silent for minutes while its client pings every 10 s; a stock server would hang up.
@@ -57,6 +61,10 @@ def channel_options(settings: ListenSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
     ]
+    if settings.max_connection_age:
+        # Without grpc.max_connection_age_grace_ms, which would cut what still runs: nobody knows how long that takes.
+        options.append(("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)))
+    return options
 
 
 def health_name(provider: str) -> str:

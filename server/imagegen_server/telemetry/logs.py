@@ -42,19 +42,31 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-def configure_logs(*, level: str = "info", json: bool | None = None) -> None:
-    """Set structlog up for the process, writing to stderr. `json` None = unless stderr is a terminal."""
+def _numbered(worker: int) -> structlog.typing.Processor:
+    def add(_logger: object, _method: str, event: MutableMapping[str, object]) -> structlog.typing.ProcessorReturnValue:
+        return {"worker": worker, **event}
+
+    return add
+
+
+def configure_logs(*, level: str = "info", json: bool | None = None, worker: int | None = None) -> None:
+    """Set structlog up for the process, writing to stderr. `json` None = unless stderr is a terminal.
+
+    `worker`: the number that every line bears, where several processes write to one stderr.
+    """
     if json is None:
         json = not sys.stderr.isatty()
     renderers: list[structlog.typing.Processor]
     renderers = [structlog.processors.JSONRenderer()] if json else [_escaped, structlog.dev.ConsoleRenderer()]
     structlog.configure(
         processors=[
+            *([] if worker is None else [_numbered(worker)]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        # Each line in one piece: several processes may write to one stderr.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,
     )

@@ -13,17 +13,18 @@ from imagegen_server.generation.uploads import Uploads
 from imagegen_server.providers.registry import Registry
 from imagegen_server.rpc.image_service import DeliverySettings, ImageService
 from imagegen_server.rpc.model_service import ModelService
-from imagegen_server.rpc.server import SERVICES, ListenSettings, Server, health_name
+from imagegen_server.rpc.server import SERVICES, ListenSettings, Server, channel_options, health_name
 
 from tests.support.generation import workshop
 
 
-def server_at(listen: str) -> Server:
+def server_at(listen: str, *, share_port: bool = False) -> Server:
     """Make a server without providers."""
     registry = Registry([])
     shop = workshop()
     images = ImageService(shop.engine, Uploads(shop.store), shop.explainer, DeliverySettings())
-    return Server(ListenSettings(listen), images, ModelService(registry, Planner(registry, {}), Catalogue({})), [])
+    settings = ListenSettings(listen, share_port=share_port)
+    return Server(settings, images, ModelService(registry, Planner(registry, {}), Catalogue({})), [])
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,28 @@ async def test_an_address_that_cannot_be_bound_is_an_os_error() -> None:
     with pytest.raises(OSError, match=f"cannot listen on {taken}"):
         await server_at(taken).start()
     await first.stop()
+
+
+async def test_workers_share_a_port_and_servers_do_not() -> None:
+    """Two that are told to share listen on one address; one that is not told is refused, and so is who comes later."""
+    one = server_at("127.0.0.1:0", share_port=True)
+    address = await one.start()
+    other = server_at(address, share_port=True)
+
+    assert await other.start() == address
+    with pytest.raises(OSError, match=f"cannot listen on {address}"):
+        await server_at(address).start()
+    await one.stop()
+    await other.stop()
+
+
+def test_what_runs_is_never_cut_for_its_connections_age() -> None:
+    """A connection has an age only if one is set, and no time by which its calls must have ended."""
+    usual = dict(channel_options(ListenSettings()))
+    aged = dict(channel_options(ListenSettings(max_connection_age=2.5)))
+
+    assert aged.items() - usual.items() == {("grpc.max_connection_age_ms", 2500)}
+    assert not any("connection_age" in name for name in usual)
 
 
 def test_health_has_a_name_for_every_provider() -> None:

@@ -1,5 +1,6 @@
 """Log lines: what reaches a terminal, and what a program reads."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -79,3 +80,32 @@ def test_json_is_escaped_by_itself(name: str) -> None:
     assert told.rstrip("\n").isprintable()
     assert json.loads(told)["model"] == name
     assert json.loads(told)[f"key{EVIL}"] == EVIL
+
+
+def test_every_line_of_a_worker_bears_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several processes write to one stderr; who is alone has no number."""
+    configure_logs(json=True, worker=2)
+    structlog.get_logger("imagegen.test").info("serving")
+    configure_logs(json=True)
+    structlog.get_logger("imagegen.test").info("serving")
+    numbered, alone = map(json.loads, capsys.readouterr().err.splitlines())
+
+    assert numbered["worker"] == 2
+    assert "worker" not in alone
+
+
+def test_a_line_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of several processes that write to one stderr do not mix."""
+    pieces: list[str] = []
+
+    class Pieces(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Pieces())
+    configure_logs(json=True)
+    structlog.get_logger("imagegen.test").info("serving")
+
+    [line] = pieces
+    assert line.endswith("}\n")
