@@ -8,6 +8,7 @@ import asyncio
 import fnmatch
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -61,7 +62,12 @@ async def play(case: Case, face: str, driver: Driver, around: Surroundings) -> l
     outcomes: list[dict[str, object]] = []
     async with place(case, run_id, around) as here:
         for number, act in enumerate(case.acts):
-            said = {**here.step, "face": f"FACE_{face.upper()}", **fill(act["step"], run_id, outcomes, around.files)}
+            said = {
+                "address": here.addresses[number % len(here.addresses)],
+                **here.step,
+                "face": f"FACE_{face.upper()}",
+                **fill(act["step"], run_id, outcomes, around.files),
+            }
             expected = fill(act.get("expect", {}), run_id, outcomes, around.files)
             if here.relay is not None and (size := act.get("cutAfterBytes")):
                 here.relay.cut_after(int(size))
@@ -136,15 +142,15 @@ async def run_samples(language: Language, address: str, folder: Path, tally: Tal
             tally.passed += 1
 
 
-async def run(names: Sequence[str], cases: Sequence[Case], *, samples: bool, show: bool) -> dict[str, Tally]:
+async def run(names: Sequence[str], cases: Sequence[Case], *, two: bool, samples: bool, show: bool) -> dict[str, Tally]:
     """Do the cases in each language, and run its samples, one after the other around one set of servers."""
     with tempfile.TemporaryDirectory(prefix="imagegen-conformance-") as folder:
-        async with surroundings(Path(folder)) as around:
+        async with surroundings(Path(folder), two=two) as around:
             tallies = {}
             for name in names:
                 tally = await run_language(LANGUAGES[name], cases, around, show=show)
                 if samples and tally.built:
-                    await run_samples(LANGUAGES[name], around.address, Path(folder, "samples"), tally)
+                    await run_samples(LANGUAGES[name], around.addresses[-1], Path(folder, "samples"), tally)
                 tallies[name] = tally
                 print(*tally.problems, tally.line(name), sep="\n", flush=True)
             return tallies
@@ -155,6 +161,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(LANGUAGES)}; default: all")
     parser.add_argument("--only", default=_ALL, metavar="NAME", help="cases with this name, or like it: 'reasons/*'")
+    parser.add_argument(
+        "--two-servers", action="store_true", help="each act of a case at the other of two servers that share a Redis"
+    )
     parser.add_argument("--show", action="store_true", help="a line for each case")
     asked = parser.parse_args()
     if unknown := set(asked.languages) - set(LANGUAGES):
@@ -166,7 +175,13 @@ def main() -> int:
     if not cases:
         parser.error(f"no case is named {asked.only}")
     names = asked.languages or list(LANGUAGES)
-    tallies = asyncio.run(run(names, cases, samples=asked.only == _ALL, show=asked.show))
+    if asked.two_servers and not shutil.which("redis-server"):
+        in_ci = os.environ.get("CI") == "true"
+        print(f"two servers: {'failed' if in_ci else 'skipped'} (redis-server is not installed)")
+        return int(in_ci)
+    tallies = asyncio.run(
+        run(names, cases, two=asked.two_servers, samples=asked.only == _ALL and not asked.two_servers, show=asked.show)
+    )
     skipped = sum(bool(tally.skipped) for tally in tallies.values())
     failed = sum(tally.failed for tally in tallies.values())
     if os.environ.get("CI") == "true":

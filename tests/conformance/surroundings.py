@@ -1,9 +1,9 @@
 """What stands around a driver: servers, a bad line, a provider that counts, files."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
 
 from tests.support.callers import TOKEN, Safe
 from tests.support.process import server_process
+from tests.support.redis_server import redis_server
 from tests.support.tcp_relay import TcpRelay
 
 from .casebook import Case, fill
@@ -28,14 +29,14 @@ _CA: Final = "ca.pem"
 class Surroundings:
     """Everything that the cases of one run share."""
 
-    address: str
-    """Of the server with sandbox and the counted provider."""
+    addresses: Sequence[str]
+    """Of the servers with sandbox and the counted provider: one, or two that share a Redis."""
     guarded: str
     """Of the server with TLS and tokens."""
     ca_file: Path
     upstream: Upstream
     images: "image_service_pb2_grpc.ImageServiceAsyncStub"
-    """The runner's own plain stub of the first server."""
+    """The runner's own plain stub of the last of them."""
     files: Mapping[str, Path]
     """By the names that cases use, beside those in images/."""
 
@@ -44,16 +45,19 @@ class Surroundings:
 class Place:
     """Where one case happens."""
 
-    step: Mapping[str, Any]
-    """What every step of the case has: address, and with a guarded server its token and root."""
+    addresses: Sequence[str]
+    """Each act of the case is at the next of them."""
+    step: Mapping[str, Any] = field(default_factory=dict)
+    """What every step of the case has: with a guarded server its token and root."""
     relay: TcpRelay | None = None
     script: ScriptedServer | None = None
 
 
 @asynccontextmanager
-async def surroundings(folder: Path) -> AsyncIterator[Surroundings]:
-    """Start everything; `folder` takes files and logs."""
+async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings]:
+    """Start everything; `folder` takes files and logs. `two`: servers, with a Redis that they share."""
     async with AsyncExitStack() as stack:
+        shared = {"IMAGEGEN__STORE__URL": stack.enter_context(redis_server()).url} if two else {}
         upstream = await stack.enter_async_context(counted_upstream())
         safe = Safe(folder)
         tls, tokens = safe.tls(), safe.tokens()
@@ -64,16 +68,20 @@ async def surroundings(folder: Path) -> AsyncIterator[Surroundings]:
             "API_KEY": '{"env": "CONFORMANCE_KEY"}',
             "RETRY__STRATEGY": "none",
         }
-        (folder / "open").mkdir()
         (folder / "guarded").mkdir()
-        server = await stack.enter_async_context(
-            server_process(
-                folder / "open",
-                CONFORMANCE_KEY=KEY,
-                IMAGEGEN__PROVIDERS__SANDBOX__RETRY__STRATEGY="none",
-                **{f"IMAGEGEN__PROVIDERS__COUNTED__{name}": value for name, value in counted.items()},
+        addresses = []
+        for name in ("first", "second") if two else ("first",):
+            (folder / name).mkdir()
+            server = await stack.enter_async_context(
+                server_process(
+                    folder / name,
+                    CONFORMANCE_KEY=KEY,
+                    IMAGEGEN__PROVIDERS__SANDBOX__RETRY__STRATEGY="none",
+                    **{f"IMAGEGEN__PROVIDERS__COUNTED__{name}": value for name, value in counted.items()},
+                    **shared,
+                )
             )
-        )
+            addresses.append(server.address)
         guarded = await stack.enter_async_context(
             server_process(
                 folder / "guarded",
@@ -82,12 +90,12 @@ async def surroundings(folder: Path) -> AsyncIterator[Surroundings]:
                 IMAGEGEN__SERVER__TOKENS__FILE=str(tokens.file),
             )
         )
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.address))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(addresses[-1]))
         images = image_service_pb2_grpc.ImageServiceStub(channel)
         files = {name: folder / name for name in _MADE}
         for name, size in _MADE.items():
             files[name].write_bytes(await _picture(images, size))
-        yield Surroundings(server.address, guarded.address, folder / _CA, upstream, images, files)
+        yield Surroundings(addresses, guarded.address, folder / _CA, upstream, images, files)
 
 
 @asynccontextmanager
@@ -96,18 +104,18 @@ async def place(case: Case, run: str, around: Surroundings) -> AsyncIterator[Pla
     around.upstream.begin()
     if script := case.data.get("script"):
         async with scripted_server(fill(script["replies"], run, (), around.files)) as scripted:
-            yield Place({"address": scripted.address}, script=scripted)
+            yield Place([scripted.address], script=scripted)
     elif case.data.get("guarded"):
-        yield Place({"address": around.guarded, "token": TOKEN, "caFile": str(around.ca_file)})
+        yield Place([around.guarded], {"token": TOKEN, "caFile": str(around.ca_file)})
     elif case.data.get("line"):
-        async with TcpRelay(around.address) as relay:
-            yield Place({"address": relay.address}, relay=relay)
+        async with TcpRelay(around.addresses[0]) as relay:
+            yield Place([relay.address, *around.addresses[1:]], relay=relay)
     elif case.data.get("nobody"):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else can take it
-            yield Place({"address": f"127.0.0.1:{taken.getsockname()[1]}"})
+            yield Place([f"127.0.0.1:{taken.getsockname()[1]}"])
     else:
-        yield Place({"address": around.address})
+        yield Place(around.addresses)
 
 
 async def _picture(images: "image_service_pb2_grpc.ImageServiceAsyncStub", size: int) -> bytes:
