@@ -11,8 +11,9 @@ from imagegen_server.generation.ids import maker_of
 
 from tests.support.calls import Seen, generate, watch
 from tests.support.faults_setup import OPENAI_MODEL, connected, resume
+from tests.support.process import COMMAND
 from tests.support.shared import refused
-from tests.support.workers import Waiting, gone, waiting_streams
+from tests.support.workers import NOBODY, Waiting, gone, one_stream_each, waiting_streams, workers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are watched by os.pidfd_open")
 
@@ -112,3 +113,36 @@ async def test_one_worker_that_is_told_drains_and_is_succeeded(tmp_path: Path) -
 
     assert [one.kinds[-1] for one in seen] == ["result", "result"]
     assert [(line["worker"], line["status"]) for line in server.logged("worker ended")] == [(1, 0)]
+
+
+async def test_a_restarted_worker_has_the_settings_of_the_start(tmp_path: Path) -> None:
+    """The file has become nonsense meanwhile; the worker that is started again knows the alias."""
+    config = tmp_path / "imagegen.toml"
+    config.write_text('[aliases]\ndraft = "sandbox/scene"\n')
+    async with workers(tmp_path, "--config", str(config)) as server:
+        config.write_text("[[[")
+        before = server.pids
+        os.kill(before[1], signal.SIGKILL)
+        await server.until(lambda: len(server.logged("serving")) == 3)
+        async with one_stream_each(
+            server.address, generate("draft", options={"size": {"width": 64, "height": 64}})
+        ) as reading:
+            seen = await asyncio.gather(*reading)
+
+        assert [one.kinds[-1] for one in seen] == ["result", "result"]
+        assert server.pids[1] != before[1]
+        assert server.pids[2] == before[2]
+
+
+async def test_a_second_server_on_the_port_is_refused(tmp_path: Path) -> None:
+    """It would take connections of the first one; status 1, and the address is named."""
+    async with workers(tmp_path) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(*COMMAND, "serve", "--workers", "2", "--listen", server.address),
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "IMAGEGEN__STORE__URL": NOBODY},
+        )
+        _, stderr = await process.communicate()
+
+    assert process.returncode == 1
+    assert f"imagegen-server: cannot listen on {server.address}: " in stderr.decode()

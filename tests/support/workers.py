@@ -21,6 +21,9 @@ from .process import server_process
 from .redis_server import redis_server
 from .vendor import Answer
 
+NOBODY = "redis://127.0.0.1:1/0"
+"""A store for servers that do not come so far as to ask it."""
+
 
 @dataclass(frozen=True)
 class Workers:
