@@ -46,14 +46,16 @@ async def test_what_a_killed_worker_was_at_is_told_by_the_other(tmp_path: Path) 
         stream = images.StreamGenerate(mine)
         maker = maker_of(str(dict(await stream.initial_metadata())["imagegen-generation-id"]))
         [worker] = [line["worker"] for line in waiting.server.logged("serving") if line["instance"] == maker]
+        ended = gone(waiting.server.pids[worker])
         os.kill(waiting.server.pids[worker], signal.SIGKILL)
         with pytest.raises(grpc.aio.AioRpcError):
             await watch(stream)
+        await asyncio.wait_for(ended, 45)  # until then it may be dealt connections
         async with connected(waiting.server.address) as others:
             told = [await refused(watch(others.Resume(resume(request_id="mine"))))]
             told += [await refused(others.Generate(mine))]
         waiting.release.set()
-        await asyncio.wait(waiting.reading)
+        await asyncio.gather(*waiting.reading, return_exceptions=True)
 
     assert [(one.reason, one.billed) for one in told] == [("INTERNAL_ERROR", "unknown")] * 2
     assert "gone" in told[0].message
