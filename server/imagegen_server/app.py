@@ -162,6 +162,7 @@ class App:
             readers=Readers(self.store, self.admission, limits, generations),
             finder=Finder(self.store, ids, generations, self._elsewhere),
             publisher=self._publisher,
+            peers=peers,
         )
         self._server = Server(
             ListenSettings(

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
+from imagegen_server.domain.caller import ANONYMOUS
 from imagegen_server.domain.events import ProviderEvent
 from imagegen_server.domain.task import Task
 from imagegen_server.generation.log import CHUNK_BYTES
@@ -265,6 +266,30 @@ async def test_what_is_being_begun_elsewhere_is_waited_for(redis: Url) -> None:
         assert (await broken).reason == "INTERNAL_ERROR"
         assert (await waiting).images
         assert (len(here.tasks), len(there.tasks)) == (0, 1)
+
+
+async def test_a_cancel_that_overtakes_its_wish_elsewhere(redis: Url) -> None:
+    """It met nothing at the other server; the wish is held up, and is not begun if its caller leaves meanwhile."""
+    here, there = two(draw_all)
+    async with sharing_servers(store_at(redis()), here, there) as (one, other):
+        for request_id in ("left", "stayed"):
+            error = await refused(other.images.Cancel(image_service_pb2.CancelRequest(request_id=request_id)))
+            assert error.reason == "GENERATION_NOT_FOUND"
+
+        left = one.images.StreamGenerate(generate(request_id="left"))
+        await claimed(one, "left", expected=True)
+        left.cancel()
+        await claimed(one, "left", expected=False)
+        assert not here.tasks
+
+        assert (await one.images.Generate(generate(request_id="stayed"))).images
+
+
+async def claimed(server: Running, request_id: str, *, expected: bool) -> None:
+    """Wait until a request_id stands for something, or for nothing."""
+    async with asyncio.timeout(10):
+        while (await server.app.store.find(ANONYMOUS.name, request_id) is not None) is not expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 async def _result(server: Running) -> image_pb2.ImageResult:

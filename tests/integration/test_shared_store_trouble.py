@@ -151,6 +151,37 @@ async def found(server: Running, request_id: str) -> object:
         return None
 
 
+async def test_a_reader_elsewhere_hears_that_redis_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at once, but in the end; and not by UNAVAILABLE: the generation may cost something."""
+    monkeypatch.setattr(elsewhere, "AWAY_SECONDS", 0.5)
+    async with own_redis() as (redis, store), sharing_servers(store, *two(never)) as (one, other):
+        await first(one.images.StreamGenerate(generate(request_id="mine")), 2)
+        reader = other.images.Resume(resume(request_id="mine"))
+        await first(reader, 2)
+        redis.stop()
+
+        error = await refused(first(reader, 99))
+
+        assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "STORE_UNAVAILABLE")
+        assert error.billed == "unknown"
+
+
+async def test_a_copy_that_cannot_be_read_ends_with_an_error(redis: Callable[[], str]) -> None:
+    """Whatever another version writes into a log: its readers here do not wait for ever."""
+    async with sharing_servers(store_at(redis()), *two(never)) as (one, other):
+        await first(one.images.StreamGenerate(generate(request_id="mine")), 2)
+        reader = other.images.Resume(resume(request_id="mine"))
+        before = await first(reader, 2)
+        connection_ = redis_store(one.app)._connection
+        key = f"{connection_.prefix}l:{before[0].started.generation_id}"
+        await connection_.ask("XADD", key, "1000-1", "last", 1000, "elapsed", 1, "event", '["Nobody",{}]')
+
+        error = await refused(first(reader, 99))
+
+        assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+        assert error.billed == "unknown"
+
+
 async def test_a_redis_that_restarts_empty_is_told_again() -> None:
     """What runs is written anew: a reader elsewhere goes on to the end, and the request_id is still taken."""
     script = Gated()

@@ -1,6 +1,11 @@
 """Cancels that came before the wish that they were for, as they may over two connections or through a proxy."""
 
 import asyncio
+from contextlib import suppress
+
+from imagegen_server.domain.errors import ImageError
+
+from .peers import Peers
 
 REMEMBERED_SECONDS = 5.0
 """How long a Cancel that has met nothing is remembered."""
@@ -16,8 +21,9 @@ class EarlyCancels:
     Whoever takes the request_id anew in good faith does not leave, and goes on after that moment.
     """
 
-    def __init__(self) -> None:
-        """Know none."""
+    def __init__(self, peers: Peers | None = None) -> None:
+        """Know none. `peers`: other processes, where the wish may come."""
+        self._peers = peers
         self._noted: dict[tuple[str, str], asyncio.TimerHandle] = {}
 
     def note(self, caller: str, request_id: str) -> None:
@@ -25,6 +31,23 @@ class EarlyCancels:
         self._forget(caller, request_id)
         loop = asyncio.get_running_loop()
         self._noted[caller, request_id] = loop.call_later(REMEMBERED_SECONDS, self._forget, caller, request_id)
+
+    async def tell_others(self, caller: str, request_id: str) -> None:
+        """Let other processes know of a Cancel, before it is looked up what it is for.
+
+        So either it finds what they have claimed, or whoever claims it there finds the Cancel.
+        """
+        if self._peers is not None:
+            with suppress(ImageError):  # nothing is begun elsewhere without the store
+                await self._peers.note_cancel(caller, request_id, REMEMBERED_SECONDS)
+
+    async def hold_up_claimed(self, caller: str, request_id: str) -> None:
+        """Wait a moment if a request_id that has just been claimed here was cancelled elsewhere just before.
+
+        :raises ImageError: STORE_UNAVAILABLE
+        """
+        if self._peers is not None and await self._peers.cancelled(caller, request_id):
+            await asyncio.sleep(HELD_UP_SECONDS)
 
     async def hold_up(self, caller: str, request_id: str) -> None:
         """Wait a moment if this request_id was cancelled just before."""

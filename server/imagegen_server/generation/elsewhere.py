@@ -5,12 +5,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from weakref import WeakValueDictionary
+
+import structlog
 
 from imagegen_server.domain.errors import Billed, Failure, ImageError, Reason
 from imagegen_server.domain.events import Broken, Finished, ImageFailed, ImageFinished, PreviewShown, Progress, Started
 from imagegen_server.domain.result import GenerationFailure, ImageResult
 
 from .admission import Admission
+from .faults import describe_fault
 from .generation import Generation
 from .ids import maker_of
 from .log import Entry, Log
@@ -31,6 +35,8 @@ AWAY_SECONDS = 30.0
 """So long readers wait for a store that does not answer."""
 
 _RETRY_SECONDS = 0.25
+
+_logger = structlog.get_logger("imagegen.store")
 
 _LOST_GAP = 1 << 20
 """Numbers between the last known entry of a lost log and its end: the process may have shown more to its own readers
@@ -54,8 +60,8 @@ class Elsewhere:
         """Until when it is read here, as its process knows."""
         self._silent: dict[str, tuple[float, float]] = {}
         """By process: since when it has not been heard of, and when that was looked at last."""
-        self._making = asyncio.Lock()
-        self._telling = asyncio.Lock()
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._telling: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, caller: str, generation_id: str) -> Generation | None:
@@ -65,7 +71,7 @@ class Elsewhere:
 
         :raises ImageError: STORE_UNAVAILABLE, SERVER_BUSY
         """
-        async with self._making:
+        async with self._making.setdefault(generation_id, asyncio.Lock()):
             generation = self._copies.get(generation_id)
             if generation is None:
                 if (told := await self._peers.card(generation_id)) is None or told[0].caller != caller:
@@ -114,7 +120,7 @@ class Elsewhere:
 
         :raises ImageError: STORE_UNAVAILABLE
         """
-        async with self._telling:
+        async with self._telling.setdefault(generation.id, asyncio.Lock()):
             if generation.log.ended:
                 return
             if not generation.readers:
@@ -206,6 +212,24 @@ class Elsewhere:
         task.add_done_callback(self._tasks.discard)
 
     async def _follow(self, generation: Generation) -> None:
+        log = generation.log
+        try:
+            await self._follow_to_the_end(generation)
+        except ImageError as error:
+            log.break_off(error.with_billed(Billed.UNKNOWN))
+        except Exception as fault:  # noqa: BLE001 - whoever reads it must hear of an end
+            _logger.error("fault in a copied log", generation_id=generation.id, **describe_fault(fault))  # noqa: TRY400
+            log.break_off(ImageError(Reason.INTERNAL_ERROR, "a fault of this server; its log has the details"))
+        if self._copies.get(generation.id) is generation:
+            del self._copies[generation.id]
+        self._followers.pop(generation.id, None)
+        self._told.pop(generation, None)
+
+    async def _follow_to_the_end(self, generation: Generation) -> None:
+        """Take what comes.
+
+        :raises ImageError: STORE_UNAVAILABLE after a while; RESULT_EXPIRED
+        """
         owner, log = maker_of(generation.id), generation.log
         away_since: float | None = None
         while not log.ended:
@@ -217,17 +241,12 @@ class Elsewhere:
             except ImageError as error:
                 away_since = away_since or time.monotonic()
                 if error.reason is not Reason.STORE_UNAVAILABLE or time.monotonic() - away_since > AWAY_SECONDS:
-                    log.break_off(error.with_billed(Billed.UNKNOWN))
-                    break
+                    raise
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             away_since = None
             if gone:
                 log.take(_lost(generation))
-        if self._copies.get(generation.id) is generation:
-            del self._copies[generation.id]
-        self._followers.pop(generation.id, None)
-        self._told.pop(generation, None)
 
     async def _gone(self, name: str) -> bool:
         """Tell whether a process has not been heard of for so long that it will not come back."""

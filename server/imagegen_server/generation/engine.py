@@ -20,6 +20,7 @@ from .generation import BrokenGeneration, Generation
 from .generations import Generations
 from .ids import Ids
 from .opening import Opener, Order, Terms
+from .peers import Peers
 from .publishing import Publisher
 from .readers import Readers, answer_by
 from .reading import Reading
@@ -50,8 +51,9 @@ class Engine:
         readers: Readers,
         finder: Finder,
         publisher: Publisher | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """Be wired by the app. `publisher` if the store is shared with other processes."""
+        """Be wired by the app. `publisher` and `peers` if the store is shared with other processes."""
         self.readers = readers
         self._store = store
         self._admission = admission
@@ -61,7 +63,7 @@ class Engine:
         self._generations = generations
         self._publisher = publisher
         self._finder = finder
-        self._early_cancels = EarlyCancels()
+        self._early_cancels = EarlyCancels(peers)
         self._opening: dict[tuple[str, str], asyncio.Event] = {}
         """By caller and request_id: set when the one that is being opened runs, or does not come."""
         self._runs: set[asyncio.Task[None]] = set()
@@ -104,6 +106,7 @@ class Engine:
             taken = await self._store.claim(*key, RequestRecord(id_, marks))
             claimed = taken is None
             if taken is None:
+                await self._early_cancels.hold_up_claimed(*key)
                 self._require_id_of_the_caller(*key)
                 return await self._new(id_, order)
         except BaseException:
@@ -162,6 +165,8 @@ class Engine:
 
         :raises ImageError: GENERATION_NOT_FOUND, WRONG_INSTANCE
         """
+        if not generation_id and self._generations.find_request(caller.name, request_id) is None:
+            await self._early_cancels.tell_others(caller.name, request_id)
         try:
             generation = await self._find(caller.name, generation_id, request_id)
         except BrokenGeneration as broken:

@@ -83,6 +83,12 @@ class Peers(Protocol):
     async def entries(self, generation_id: str, after: int, seconds: float = 0.0) -> Sequence[Copied]:
         """Read the copy of a log from behind sequence `after`; if there is nothing, wait at most so many seconds."""
 
+    async def note_cancel(self, caller: str, request_id: str, seconds: float) -> None:
+        """Remember for so many seconds that a caller has cancelled this request_id."""
+
+    async def cancelled(self, caller: str, request_id: str) -> bool:
+        """Tell whether that is remembered."""
+
     async def alive(self, name: str) -> bool:
         """Tell whether a process was heard of lately."""
 

@@ -10,6 +10,7 @@ import structlog
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.events import PreviewShown
 
+from .faults import describe_fault
 from .generation import Generation
 from .generations import Generations
 from .log import Entry
@@ -69,6 +70,12 @@ class Publisher:
         self._places.clear()
 
     async def _copy(self, generation: Generation) -> None:
+        try:
+            await self._copy_to_the_end(generation)
+        except Exception as fault:  # noqa: BLE001 - nobody waits for it
+            _logger.error("log not shared", generation_id=generation.id, **describe_fault(fault))  # noqa: TRY400
+
+    async def _copy_to_the_end(self, generation: Generation) -> None:
         log, written, epoch, tries_until = generation.log, 0, self._peers.forgotten(), 0.0
         card = Card(generation.id, generation.request_id, generation.caller, generation.model, generation.count)
         previews: dict[int, int] = {}
@@ -111,8 +118,12 @@ class Publisher:
     async def _hear(self) -> None:
         async for message in self._peers.messages():
             generation = self._generations.by_id(message.generation_id)
-            if generation is not None:
+            if generation is None:
+                continue
+            try:
                 self._obey(generation, message)
+            except Exception as fault:  # noqa: BLE001 - the next message is none of its business
+                _logger.error("fault in a message", word=message.word.value, **describe_fault(fault))  # noqa: TRY400
 
     def _obey(self, generation: Generation, message: Message) -> None:
         key = generation.id, message.sender

@@ -1,7 +1,8 @@
 """Logs in Redis streams, and what processes tell each other. See Peers in generation/peers.py.
 
 Keys: `g:ID` what is told of a generation, `l:ID` its log, whose entries have its own numbers, `p:ID:NUMBER` previews,
-`q:CALLER:REQUEST` the newest generation of a request_id, `m:NAME` what is told to a process. All of them have a time.
+`q:CALLER:REQUEST` the newest generation of a request_id, `x:CALLER:REQUEST` a Cancel
+that may have come before its wish, `m:NAME` what is told to a process. All of them have a time.
 """
 
 import asyncio
@@ -131,6 +132,15 @@ class RedisPeers:
             Copied(int(id_.partition(b"-")[0]), int(said[b"last"]), float(said[b"elapsed"]), decode(said[b"event"]))
             for id_, said in answer
         ]
+
+    async def note_cancel(self, caller: str, request_id: str, seconds: float) -> None:
+        """Remember a Cancel by a key that goes by itself."""
+        key = f"{self._prefix}x:{pair(caller, request_id)}"
+        await self._connection.ask("SET", key, 1, "PX", round(seconds * 1000))
+
+    async def cancelled(self, caller: str, request_id: str) -> bool:
+        """Look for that key."""
+        return bool(await self._connection.ask("EXISTS", f"{self._prefix}x:{pair(caller, request_id)}"))
 
     async def alive(self, name: str) -> bool:
         """Tell whether a process has a lease."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 
 from imagegen_server.domain.errors import ImageError
+from imagegen_server.generation.faults import describe_fault
 
 from .connection import Connection, Script
 from .room import BEAT, LEAVE
@@ -145,6 +146,8 @@ class Worker:
                 if known:
                     _logger.error("store does not answer", problem=error.message)  # noqa: TRY400
                 known = False
+            except Exception as fault:  # noqa: BLE001 - without a sign of life this process counts as gone
+                _logger.error("fault in a sign of life", **describe_fault(fault))  # noqa: TRY400
             else:
                 if not known:
                     _logger.info("store answers again")
