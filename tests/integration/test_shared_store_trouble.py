@@ -127,6 +127,7 @@ async def test_while_redis_is_gone_what_runs_ends_and_nothing_begins() -> None:
 
             redis.start()
             await there_is(other, image_id)
+            assert (await watch(other.images.Resume(resume(request_id="mine")))).images == {0: LARGE}
             assert (await one.images.Generate(generate())).images
             assert (await other.images.Generate(generate(request_id="new"))).images
 

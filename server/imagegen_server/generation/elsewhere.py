@@ -31,6 +31,9 @@ GONE_SECONDS = 3.0
 OPENING_SECONDS = 120.0
 """So long a request_id may be claimed before its generation runs: inputs are fetched meanwhile."""
 
+_FOLLOWS_SECONDS = 1.0
+"""So long a log may come after the news that its generation has ended."""
+
 AWAY_SECONDS = 30.0
 """So long readers wait for a store that does not answer."""
 
@@ -100,8 +103,13 @@ class Elsewhere:
             if (found := await self.find(caller, taken.generation_id)) is not None:
                 return found
             record = await self._store.find(caller, request_id)
-            if record is None or record.ended or record.generation_id != taken.generation_id or owner == self._name:
+            if record is None or record.generation_id != taken.generation_id or owner == self._name:
                 return None
+            if record.ended:
+                # If the store was away meanwhile the log follows in a moment.
+                patience = min(patience, time.monotonic() + _FOLLOWS_SECONDS)
+                if not await self._peers.alive(owner):
+                    return None
             if await self._gone(owner):
                 return self._never_written(caller, request_id, taken)
             await self._peers.entries(taken.generation_id, 0, WAIT_SECONDS)

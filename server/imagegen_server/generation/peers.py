@@ -59,10 +59,11 @@ class Peers(Protocol):
     Everything raises ImageError with STORE_UNAVAILABLE where the store does not answer, which it is given a time for.
     """
 
-    async def write(self, card: Card, age: float, entries: Sequence[Copied]) -> None:
+    async def write(self, card: Card, age: float, entries: Sequence[Copied], *, behind: int) -> bool:
         """Put entries into the shared copy of a log, and keep the copy `ttl` from now. What is there is left alone.
 
-        `age`: so many seconds ago the generation began.
+        `age`: so many seconds ago the generation began. `behind`: the first number of the entry that is there already,
+        0 = none; False = it is not, because the store has forgotten it, and nothing was written.
         """
 
     async def write_preview(self, generation_id: str, first: int, data: bytes) -> None:
@@ -97,6 +98,3 @@ class Peers(Protocol):
 
     def messages(self) -> AsyncGenerator[Message, None]:
         """Yield what is told to this process. Ends never; what cannot be read now is read later."""
-
-    def forgotten(self) -> int:
-        """Count how often the store has forgotten this process, and perhaps all that was written."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import structlog
 
 from imagegen_server.domain.errors import ImageError, Reason
-from imagegen_server.domain.events import PreviewShown
+from imagegen_server.domain.events import PreviewShown, Progress
 
 from .faults import describe_fault
 from .generation import Generation
@@ -22,6 +22,9 @@ _CHECK_SECONDS = 5.0
 
 _LAST_WORDS_SECONDS = 2.0
 """So long a process that ends waits until all of its logs have been written."""
+
+_NOTHING = Entry(0, 0, 0.0, Progress())
+"""Stands before the first entry of a log."""
 
 _logger = structlog.get_logger("imagegen.store")
 
@@ -76,15 +79,13 @@ class Publisher:
             _logger.error("log not shared", generation_id=generation.id, **describe_fault(fault))  # noqa: TRY400
 
     async def _copy_to_the_end(self, generation: Generation) -> None:
-        log, written, epoch, tries_until = generation.log, 0, self._peers.forgotten(), 0.0
+        log, newest, tries_until = generation.log, _NOTHING, 0.0
         card = Card(generation.id, generation.request_id, generation.caller, generation.model, generation.count)
         previews: dict[int, int] = {}
         while True:
-            if epoch != self._peers.forgotten():
-                epoch, written = self._peers.forgotten(), 0
-            entries = log.behind(written)
+            entries = log.behind(newest.last)
             try:
-                await self._write(card, generation.start_time, entries, previews)
+                whole = await self._write(card, generation.start_time, newest, entries, previews)
             except ImageError:
                 tries_until = tries_until or time.monotonic() + self._ttl
                 if log.ended and time.monotonic() > tries_until:
@@ -93,27 +94,35 @@ class Publisher:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             tries_until = 0.0
-            if entries:
-                written = entries[-1].last
-                if entries[-1].terminal:
-                    return
-            await log.reach(written + 1, min(self._ttl / 3, _CHECK_SECONDS))
+            if not whole:
+                newest = _NOTHING
+                continue
+            newest = entries[-1] if entries else newest
+            if newest.terminal:
+                return
+            await log.reach(newest.last + 1, min(self._ttl / 3, _CHECK_SECONDS))
 
-    async def _write(self, card: Card, start_time: float, entries: Sequence[Entry], previews: dict[int, int]) -> None:
-        """Write entries; `previews` are the numbers of the newest ones, by the index of their images."""
+    async def _write(
+        self, card: Card, start_time: float, newest: Entry, entries: Sequence[Entry], previews: dict[int, int]
+    ) -> bool:
+        """Write what follows the newest that has been written; False = the store has forgotten that one.
+
+        `previews` are the numbers of the newest ones, by the index of their images.
+        """
         superseded = []
         for entry in entries:
             if isinstance(entry.event, PreviewShown):
                 with suppress(ImageError):  # a full store: the picture is left out, what is told of it is not
                     await self._peers.write_preview(card.generation_id, entry.first, entry.event.data)
-                if entry.event.index in previews:
-                    superseded.append(previews[entry.event.index])
+                if (older := previews.get(entry.event.index, entry.first)) != entry.first:
+                    superseded.append(older)
                 previews[entry.event.index] = entry.first
         copies = [Copied(entry.first, entry.last, entry.time - start_time, entry.event) for entry in entries]
-        await self._peers.write(card, time.monotonic() - start_time, copies)
+        whole = await self._peers.write(card, time.monotonic() - start_time, copies, behind=newest.first)
         for first in superseded:
             with suppress(ImageError):
                 await self._peers.supersede_preview(card.generation_id, first)
+        return whole
 
     async def _hear(self) -> None:
         async for message in self._peers.messages():

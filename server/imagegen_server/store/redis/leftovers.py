@@ -40,6 +40,11 @@ class Leftovers:
         self._undelivered.discard(image_id)
         return image_id in self._kept
 
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Callers and ids of all of them."""
+        return [(caller, image_id) for image_id, (caller, _, _) in self._kept.items()]
+
     def some(self) -> tuple[str, StoredImage, bytes] | None:
         """Give one of them with its caller, the oldest; None = there are none."""
         return next(iter(self._kept.values()), None)

@@ -29,14 +29,15 @@ _WRITE = Script(
     """
 local P, id, request, card, age, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local log, about, last = P .. 'l:' .. id, P .. 'g:' .. id, 0
+local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+if newest[1] then last = tonumber(string.match(newest[1][1], '^(%d+)')) end
+if last < tonumber(ARGV[7]) then return 0 end
 if redis.call('EXISTS', about) == 0 then
   local clock = redis.call('TIME')
   redis.call('HSET', about, 'card', card, 'start', string.format('%.0f', clock[1] * 1000000 + clock[2] - age))
   redis.call('SET', P .. 'q:' .. request, id)
 end
-local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
-if newest[1] then last = tonumber(string.match(newest[1][1], '^(%d+)')) end
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
   if tonumber(ARGV[i]) > last then
     redis.call('XADD', log, ARGV[i] .. '-1', 'last', ARGV[i + 1], 'elapsed', ARGV[i + 2], 'event', ARGV[i + 3])
   end
@@ -44,10 +45,11 @@ end
 redis.call('PEXPIRE', about, ttl)
 redis.call('PEXPIRE', log, ttl)
 redis.call('PEXPIRE', P .. 'q:' .. request, ttl)
+return 1
 """,
     when_full=True,
 )
-"""generation, request, card, age, ttl, then for each entry: first, last, elapsed, event."""
+"""generation, request, card, age, ttl, what is there already, then for each entry: first, last, elapsed, event."""
 
 _CARD = Script("""
 local found = redis.call('HMGET', ARGV[1] .. 'g:' .. ARGV[2], 'card', 'start')
@@ -84,19 +86,18 @@ class RedisPeers:
         self._connection = worker.connection
         self._prefix = worker.connection.prefix
         self._ttl = round(ttl * 1000)
-        self._forgotten = -1  # the first time is no loss
-        worker.on_return.append(self._count)
 
-    async def write(self, card: Card, age: float, entries: Sequence[Copied]) -> None:
-        """Put entries into the stream of a log."""
+    async def write(self, card: Card, age: float, entries: Sequence[Copied], *, behind: int) -> bool:
+        """Put entries into the stream of a log, once what is owed is done: it may tell of their images."""
+        if self._worker.owes:
+            await self._worker.pay()
         said = json.dumps([card.request_id, card.caller, card.model, card.count])
         written: list[str | int | float] = []
         for entry in entries:
             written += entry.first, entry.last, entry.elapsed, encode(entry.event)
         request = pair(card.caller, card.request_id)
-        await self._connection.run(
-            _WRITE, card.generation_id, request, said, round(age * MICROSECONDS), self._ttl, *written
-        )
+        about = card.generation_id, request, said, round(age * MICROSECONDS), self._ttl, behind
+        return bool(await self._connection.run(_WRITE, *about, *written))
 
     async def write_preview(self, generation_id: str, first: int, data: bytes) -> None:
         """Keep a preview as long as its log."""
@@ -164,13 +165,6 @@ class RedisPeers:
                 last = id_.decode()
                 sender, word, generation_id, seconds = json.loads(said[b"said"])
                 yield Message(sender, Word(word), generation_id, seconds)
-
-    def forgotten(self) -> int:
-        """Count how often Redis has not known this process any more."""
-        return self._forgotten
-
-    async def _count(self) -> None:
-        self._forgotten += 1
 
     def _preview(self, generation_id: str, first: int) -> str:
         return f"{self._prefix}p:{generation_id}:{first}"

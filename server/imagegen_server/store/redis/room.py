@@ -161,6 +161,7 @@ if redis.call('EXISTS', P .. key) == 0 then
   redis.call('HSET', P .. key, 'caller', caller, 'said', said, 'expiry', whole(NOW + ttl))
   expire(key, NOW + ttl)
   hold(key, size, 'k', NOW + ttl)
+  redis.call('DEL', P .. 'k:' .. id)
   if ARGV[10] ~= '' then give_back(ARGV[9], ARGV[10], tonumber(ARGV[11])) end
   make()
 end
@@ -169,6 +170,9 @@ return redis.call('HGET', P .. key, 'expiry')
     when_full=True,
 )
 """image, caller, facts, size, ttl, worker, reservation or "", what is left of it -> when it expires."""
+
+KEPT_ELSEWHERE = _script("redis.call('SET', P .. 'k:' .. ARGV[4], ARGV[5], 'PX', ARGV[6])", when_full=True)
+"""image, caller, ttl in ms: a process holds it alone, for this caller."""
 
 DELIVERED = _script(
     """

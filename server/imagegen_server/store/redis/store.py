@@ -30,6 +30,7 @@ from .room import (
     FINISH,
     GIVE_BACK,
     IMAGE_BYTES,
+    KEPT_ELSEWHERE,
     PUT,
     RESERVE,
 )
@@ -80,6 +81,7 @@ class RedisStore:
         self._leftovers = Leftovers(settings.ttl)
         self._moving: asyncio.Task[None] | None = None
         self.worker.on_beat.append(self._move_soon)
+        self.worker.on_return.append(self._tell_all_kept)
 
     async def start(self) -> None:
         """See that Redis is there and fit for this, and let it know of this process.
@@ -132,7 +134,17 @@ class RedisStore:
             _logger.error("image kept in this process", image_id=image_id, problem=error.message)  # noqa: TRY400
             if name:
                 self.worker.owe(name, GIVE_BACK, self.worker.name, name, left)
+            self._tell_kept(caller, image_id)
             return self._leftovers.keep(caller, image, data)
+
+    def _tell_kept(self, caller: str, image_id: str) -> None:
+        """Let others know, as soon as Redis takes that much, that an image is here and not gone."""
+        ttl = max(1, round(self._ttl * 1000))
+        self.worker.owe(("kept", image_id), KEPT_ELSEWHERE, image_id, caller, ttl)
+
+    async def _tell_all_kept(self) -> None:
+        for caller, image_id in self._leftovers.names:
+            self._tell_kept(caller, image_id)
 
     async def _put(
         self, caller: str, image: StoredImage, data: bytes, ttl: float, reservation: tuple[str, int]
@@ -149,32 +161,36 @@ class RedisStore:
     async def _move_soon(self) -> None:
         """Begin to move a leftover; a sign of life does not wait for an image."""
         if self._moving is None or self._moving.done():
-            self._moving = asyncio.create_task(self._move_leftover())
+            self._moving = asyncio.create_task(self._move_leftovers())
 
-    async def _move_leftover(self) -> None:
-        """Give Redis an image that it did not take before, so that other processes have it, too."""
-        if (some := self._leftovers.some()) is None:
-            return
-        caller, image, data = some
-        left = (image.expire_time - datetime.now(UTC)).total_seconds()
-        try:
-            await self._put(caller, image, data, max(left, _SHORTEST_SECONDS), ("", 0))
-        except ImageError:
-            return
-        unread = self._leftovers.is_undelivered(image.image_id)
-        self._leftovers.let_go(image.image_id)
-        if not unread:
-            self.delivered(image.image_id)
-        _logger.info("image shared after all", image_id=image.image_id)
+    async def _move_leftovers(self) -> None:
+        """Give Redis the images that it did not take before, so that other processes have them, too."""
+        while (some := self._leftovers.some()) is not None:
+            caller, image, data = some
+            left = (image.expire_time - datetime.now(UTC)).total_seconds()
+            try:
+                await self._put(caller, image, data, max(left, _SHORTEST_SECONDS), ("", 0))
+            except ImageError:
+                return
+            unread = self._leftovers.is_undelivered(image.image_id)
+            self._leftovers.let_go(image.image_id)
+            if not unread:
+                self.delivered(image.image_id)
+            _logger.info("image shared after all", image_id=image.image_id)
 
     async def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes]:
         """Look an image up for the caller it belongs to."""
         self._ids.check(image_id, Reason.IMAGE_NOT_FOUND)
         if (left := self._leftovers.get(caller, image_id)) is not None:
             return left
-        key = f"{self._connection.prefix}i:{image_id}"
-        whose, said, expiry = await self._connection.ask("HMGET", key, "caller", "said", "expiry")
+        prefix = self._connection.prefix
+        whose, said, expiry = await self._connection.ask("HMGET", f"{prefix}i:{image_id}", "caller", "said", "expiry")
         data = await self._bytes.get(image_id) if whose == caller.encode() else None
+        if whose is None and await self._connection.ask("GET", f"{prefix}k:{image_id}") == caller.encode():
+            raise ImageError(
+                Reason.STORE_UNAVAILABLE,
+                "the store has not taken this image yet; another server process holds it, and will hand it over",
+            )
         if data is None:
             raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such image; it may have expired")
         return _with_expiry(decode(said), expiry), data
