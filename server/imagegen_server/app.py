@@ -240,18 +240,25 @@ def settle_memory() -> None:
 async def serve(
     config: Config, announce: Callable[[str], None], told_to_stop: Callable[[], Coroutine[Any, Any, None]] | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or the end of `told_to_stop`, which is no second order to stop.
+    """Serve until SIGTERM, SIGINT or the end of `told_to_stop`; a second signal ends the process at once.
 
-    `announce` gets the bound address once health says SERVING.
+    `announce` gets the bound address once health says SERVING. A first signal after `told_to_stop` is the same order
+    once more: a terminal and systemd signal a supervisor and its workers at the same time.
 
     :raises OSError: the address cannot be bound
     """
     settle_memory()
     app = App(config)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stopping, signalled = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        if signalled.is_set():
+            os._exit(_INTERRUPTED)
+        signalled.set()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     address = await app.start()
     announce(address)
     _logger.info(
@@ -268,7 +275,5 @@ async def serve(
         unread_images=engine.unread_images,
         detached_generations=engine.detached,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, os._exit, _INTERRUPTED)
     await app.stop()
     _logger.info("stopped")

@@ -75,14 +75,22 @@ async def test_workers_finish_and_end_after_their_supervisor(tmp_path: Path) -> 
     assert len(server.logged("stopped")) == 2
 
 
+@pytest.mark.parametrize("supervisor_first", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_to_all_of_them_is_one_order(number: signal.Signals, tmp_path: Path) -> None:
+async def test_a_signal_to_all_of_them_is_one_order(
+    number: signal.Signals, supervisor_first: bool, tmp_path: Path
+) -> None:
     """A terminal and systemd signal every process of the group: nobody takes that for the second time."""
     async with waiting_streams(tmp_path) as waiting:
         server = waiting.server
-        for pid in (*server.pids.values(), server.process.pid):
+        if supervisor_first:
+            server.process.send_signal(number)
+            await server.until(lambda: len(server.logged("stopping")) == 2)
+        for pid in server.pids.values():
             os.kill(pid, number)
-        await server.until(lambda: len(server.logged("stopping")) == 2)
+        if not supervisor_first:
+            server.process.send_signal(number)
+            await server.until(lambda: len(server.logged("stopping")) == 2)
         seen = await finished(waiting)
 
         assert [one.kinds[-1] for one in seen] == ["result", "result"]

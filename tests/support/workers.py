@@ -35,8 +35,9 @@ class Workers:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Its log, but for what gRPC itself says."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Its log, but for what gRPC itself says, and for a line that is just being written."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of an event."""
