@@ -38,8 +38,8 @@ oracles: $(UV) ## install the vendors' own packages; `make test` then runs what 
 
 bench: $(READY) ## compare the service with a gRPC echo and with plain httpx; writes benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py --write $(ARGS)
-	@PYTHONPATH=. $(BIN)/python -m benchmarks.local_previews --write
-	@PYTHONPATH=.:tests/conformance/gen $(BIN)/python -m benchmarks.clients --write
+	@PYTHONPATH=. $(BIN)/python benchmarks/local_previews.py --write
+	@PYTHONPATH=.:tests/conformance/gen $(BIN)/python benchmarks/clients.py --write
 
 client-lowest: $(READY) ## the Python client's tests on the oldest versions that it promises
 	@tools/client-lowest

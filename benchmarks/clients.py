@@ -1,6 +1,6 @@
 """What a client's helper costs beside plain stubs of the same language.
 
-python -m benchmarks.clients [--quick] [--write] [LANGUAGE ...], as `make bench` does
+python benchmarks/clients.py [--quick] [--write] [LANGUAGE ...], as `make bench` does
 
 The conformance drivers make the calls and measure themselves. The server replays one generation for all calls of a
 cell, so that nothing is drawn meanwhile. Server and driver have a core each.
@@ -23,12 +23,11 @@ from typing import Any, Final
 
 from conformance.v1 import driver_pb2
 from google.protobuf.json_format import ParseDict
+from page import put
 
 from tests.conformance.languages import LANGUAGES, Broken, Driver, Language, driving
 from tests.support.process import server_process
 
-HERE: Final = Path(__file__).resolve().parent
-BEGIN, END = "<!-- begin clients -->", "<!-- end clients -->"
 TARGET: Final = 1.10
 """The most that a helper may take of what plain stubs with a checksum take."""
 
@@ -183,9 +182,7 @@ def main() -> int:
     text = report(found, rounds)
     print(text)
     if asked.write and not asked.quick:
-        page = HERE / "README.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        put("clients", text)
     return 0
 
 

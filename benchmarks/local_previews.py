@@ -1,6 +1,6 @@
 """How long a preview takes from a local server to a client.
 
-python -m benchmarks.local_previews [--quick] [--write] [PROVIDER ...], as `make bench` does
+python benchmarks/local_previews.py [--quick] [--write] [PROVIDER ...], as `make bench` does
 
 The server that draws is the fake of the tests, in this process; so is the client, the Python one, by gRPC. Between them
 the service runs as a process of its own, on a core of its own. Each preview is a PNG of noise, and begins to be there
@@ -25,6 +25,7 @@ from statistics import median, quantiles
 from typing import Final
 
 from imagegen import AsyncClient, Preview
+from page import put
 from PIL import Image
 
 from tests.support.comfyui_api import fake_comfyui
@@ -33,8 +34,6 @@ from tests.support.comfyui_queue import Prompt
 from tests.support.process import server_process
 from tests.support.sdapi_api import STEPS, fake_sdapi
 
-HERE: Final = Path(__file__).resolve().parent
-BEGIN, END = "<!-- begin local previews -->", "<!-- end local previews -->"
 TARGET: Final = 20.0
 """The most milliseconds that a preview may take, beside the wait for the next question where one is asked."""
 
@@ -223,9 +222,7 @@ def main() -> int:
     text = report(found)
     print(text)
     if asked.write and not asked.quick:
-        page = HERE / "README.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        put("local previews", text)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: the part of README.md between two markers."""
+"""The report of a run."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,7 @@ from pictures import SIZES
 from results import Cell, Results, Spread, cells, spread, targets, warm_up_ratio
 from sampling import CONCURRENCY, Profile
 
-BEGIN, END = "<!-- begin results -->", "<!-- end results -->"
 _MOST_LINES = 12
-
-
-def insert(page: str, report: str) -> str:
-    """Put a report between the markers of a page.
-
-    :raises ValueError: the page lacks one
-    """
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"the page has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{report}\n{END}{after}"
 
 
 def report(results: Results) -> str:

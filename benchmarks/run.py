@@ -19,10 +19,11 @@ import grpc
 from arms import ARMS, running_bench
 from load import FORMS, require_h2load
 from measures import FULL, QUICK, Plan, Sample, cpu_round, first_previews, peaks, starts
+from page import put
 from pictures import SIZES
 from plot import svg
 from processes import HERE, Cores, choose_cores
-from report import insert, report
+from report import report
 from results import Results, targets
 from sampling import profile
 
@@ -130,8 +131,7 @@ def _publish(results: Results, *, write: bool) -> None:
     results.write(out / "results.json")
     (out / "plot.svg").write_text(svg(results, caption), encoding="utf-8")
     if write:
-        page = out / "README.md"
-        page.write_text(insert(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+        put("results", text)
     else:
         (out / "report.md").write_text(text, encoding="utf-8")
     print()
