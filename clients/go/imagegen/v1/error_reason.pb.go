@@ -143,8 +143,10 @@ const (
 	// Code: UNAVAILABLE. Billed: no. Try again: at once, elsewhere.
 	// Example: {"reason": "ERROR_REASON_SHUTTING_DOWN", "domain": "imagegen", "metadata": {"billed": "no"}}
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 29
-	// The server's store does not answer, so nothing new is bought.
-	// Code: UNAVAILABLE. Billed: no. Try again: later.
+	// The server's store does not answer, so nothing new is bought. To a reader of what runs at another server: it cannot
+	// be followed any more, and runs on.
+	// Code: UNAVAILABLE, or INTERNAL to such a reader. Billed: no, or unknown to such a reader. Try again: later; such a
+	// reader by Resume.
 	// Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
 	// "openai/gpt-image-2", "billed": "no"}}
 	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 30

@@ -7,8 +7,9 @@ from imagegen_server.domain.secret import Secret
 COMMAND_SECONDS = 2.0
 """How long one command may take before Redis counts as away."""
 
-BYTES_SECONDS = 10.0
-"""The same for a command that carries an image."""
+BYTES_SECONDS = 5.0
+"""The same for a command that carries an image. An image that takes longer than 10 s to be kept is lost if its
+generation was stopped (runner.ARRIVAL_SECONDS), so that Redis is given up before."""
 
 LEASE_SECONDS = 10.0
 """So long after it was last heard of a process counts as gone, with all that it was doing."""

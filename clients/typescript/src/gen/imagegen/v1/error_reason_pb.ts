@@ -251,8 +251,10 @@ export enum ErrorReason {
   SHUTTING_DOWN = 29,
 
   /**
-   * The server's store does not answer, so nothing new is bought.
-   * Code: UNAVAILABLE. Billed: no. Try again: later.
+   * The server's store does not answer, so nothing new is bought. To a reader of what runs at another server: it cannot
+   * be followed any more, and runs on.
+   * Code: UNAVAILABLE, or INTERNAL to such a reader. Billed: no, or unknown to such a reader. Try again: later; such a
+   * reader by Resume.
    * Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
    * "openai/gpt-image-2", "billed": "no"}}
    *
