@@ -158,10 +158,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "ERROR_REASON_SHUTTING_DOWN", "domain": "imagegen", "metadata": {"billed": "no"}}
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 30
-    """The server's store does not answer, so nothing new is bought. To a reader of what runs at another server: it cannot
-    be followed any more, and runs on.
-    Code: UNAVAILABLE, or INTERNAL to such a reader. Billed: no, or unknown to such a reader. Try again: later; such a
-    reader by Resume.
+    """The server's store does not answer, so nothing new is bought. Whoever was reading what runs at another server hears
+    it with billed = unknown, and so with INTERNAL: the generation runs on, and Resume reads on.
+    Code: UNAVAILABLE. Billed: no, or unknown to such a reader. Try again: later.
     Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
     "openai/gpt-image-2", "billed": "no"}}
     """
@@ -352,10 +351,9 @@ Code: UNAVAILABLE. Billed: no. Try again: at once, elsewhere.
 Example: {"reason": "ERROR_REASON_SHUTTING_DOWN", "domain": "imagegen", "metadata": {"billed": "no"}}
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 30
-"""The server's store does not answer, so nothing new is bought. To a reader of what runs at another server: it cannot
-be followed any more, and runs on.
-Code: UNAVAILABLE, or INTERNAL to such a reader. Billed: no, or unknown to such a reader. Try again: later; such a
-reader by Resume.
+"""The server's store does not answer, so nothing new is bought. Whoever was reading what runs at another server hears
+it with billed = unknown, and so with INTERNAL: the generation runs on, and Resume reads on.
+Code: UNAVAILABLE. Billed: no, or unknown to such a reader. Try again: later.
 Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
 "openai/gpt-image-2", "billed": "no"}}
 """
