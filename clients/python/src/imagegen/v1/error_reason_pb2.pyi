@@ -160,7 +160,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 30
     """The server's store does not answer, so nothing new is bought. Whoever was reading what runs at another server hears
     it with billed = unknown, and so with INTERNAL: the generation runs on, and Resume reads on.
-    Code: UNAVAILABLE. Billed: no, or unknown to such a reader. Try again: later.
+    Code: UNAVAILABLE. Billed: no. Try again: later.
     Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
     "openai/gpt-image-2", "billed": "no"}}
     """
@@ -353,7 +353,7 @@ Example: {"reason": "ERROR_REASON_SHUTTING_DOWN", "domain": "imagegen", "metadat
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 30
 """The server's store does not answer, so nothing new is bought. Whoever was reading what runs at another server hears
 it with billed = unknown, and so with INTERNAL: the generation runs on, and Resume reads on.
-Code: UNAVAILABLE. Billed: no, or unknown to such a reader. Try again: later.
+Code: UNAVAILABLE. Billed: no. Try again: later.
 Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
 "openai/gpt-image-2", "billed": "no"}}
 """

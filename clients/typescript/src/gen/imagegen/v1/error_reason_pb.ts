@@ -253,7 +253,7 @@ export enum ErrorReason {
   /**
    * The server's store does not answer, so nothing new is bought. Whoever was reading what runs at another server hears
    * it with billed = unknown, and so with INTERNAL: the generation runs on, and Resume reads on.
-   * Code: UNAVAILABLE. Billed: no, or unknown to such a reader. Try again: later.
+   * Code: UNAVAILABLE. Billed: no. Try again: later.
    * Example: {"reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "imagegen", "metadata": {"model":
    * "openai/gpt-image-2", "billed": "no"}}
    *
