@@ -52,6 +52,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"LEFT OUT [{files} files] tests/providers: run by `make conformance`, and in CI")
 
 
+@pytest.hookimpl(optionalhook=True)  # The client's tests run without xdist, too.
 def pytest_xdist_auto_num_workers() -> int:
     """Have half as many more than processors for `-n auto`: a third of the time tests wait for what is to happen."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
