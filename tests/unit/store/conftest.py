@@ -7,7 +7,22 @@ from typing import Any
 import pytest
 from imagegen_server.generation.store import Store, StoreSettings
 
+from tests.support.bucket_server import BucketServer, bucket_server
 from tests.unit.store.contract import FACTORIES, OpenStore
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Callable[[], BucketServer]]:
+    """Start an S3-speaking server for the first test that asks for it, and share it among all of them."""
+    with ExitStack() as stack:
+        started: list[BucketServer] = []
+
+        def server() -> BucketServer:
+            if not started:
+                started.append(stack.enter_context(bucket_server()))
+            return started[0]
+
+        yield server
 
 
 @pytest.fixture(params=FACTORIES)
