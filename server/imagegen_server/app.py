@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
@@ -20,33 +20,26 @@ from .generation.engine import Engine
 from .generation.explain import Explainer
 from .generation.finding import Finder
 from .generation.generations import Generations
-from .generation.ids import Ids
 from .generation.inputs import Inputs
 from .generation.middleware import Chain
 from .generation.opening import Opener
-from .generation.peers import Peers
 from .generation.plan import Planner
 from .generation.publishing import Publisher
 from .generation.readers import Readers
 from .generation.result_url import result_fetcher
 from .generation.run import Tools
-from .generation.store import Store, StoreSettings
 from .generation.uploads import Uploads
 from .generation.upstream import Upstream
 from .http.allocator import keep_large_buffers
 from .http.client import HttpClient
 from .http.guarded_fetch import GuardedFetcher
+from .kept import Kept
 from .providers.registry import ProviderEntry, Registry
 from .rpc.callers import Authenticator
 from .rpc.image_service import DeliverySettings, ImageService
 from .rpc.model_service import ModelService
 from .rpc.server import SLOW_READER_SECONDS, ListenSettings, Server
 from .rpc.watched import Watched
-from .store.memory import MemoryStore
-from .store.redis.settings import RedisSettings
-
-if TYPE_CHECKING:
-    from .store.redis.store import RedisStore
 
 _INTERRUPTED = 130
 """Exit status after a second signal, which ends the process at once."""
@@ -90,42 +83,6 @@ def build_middleware(config: Config) -> Chain:
         except Exception as problem:
             raise ConfigError(f"middleware.{item.name}: cannot be set up: {problem}") from problem
     return Chain(made)
-
-
-class Kept:
-    """The store of a server, and its way to other processes if it is shared with them."""
-
-    def __init__(self, config: Config) -> None:
-        """Connect to nothing yet.
-
-        :raises ConfigError: a package is missing
-        """
-        table = config.store
-        settings = StoreSettings(table.ttl, table.max_bytes, table.request_ttl)
-        self.ids = Ids(shared=table.shared)
-        self.peers: Peers | None = None
-        self._redis: RedisStore | None = None
-        self.store: Store
-        if not table.shared:
-            self.store = MemoryStore(settings, self.ids)
-            return
-        try:
-            from .store.redis.store import open_store  # noqa: PLC0415 - the package redis is an extra
-        except ModuleNotFoundError as problem:
-            if problem.name != "redis":
-                raise
-            raise ConfigError("store.url: needs the package redis; install imagegen-server[redis]") from None
-        reached = RedisSettings(table.url, table.read(), table.prefix, table.ca or None)
-        self.store = self._redis = open_store(settings, reached, self.ids)
-        self.peers = self._redis.peers
-
-    async def start(self) -> None:
-        """Be ready.
-
-        :raises OSError: the store cannot be used
-        """
-        if self._redis is not None:
-            await self._redis.start()
 
 
 class App:

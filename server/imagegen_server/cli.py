@@ -45,11 +45,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "serve" and server.workers > 1:
         return _supervise(server, options, text)
     from . import app  # noqa: PLC0415 - it imports grpc
+    from .kept import Kept  # noqa: PLC0415 - nothing that a supervisor needs
 
     config = load_config(installed_types(), path=options.config, text=text, middleware=installed_middleware(), **said)
     if options.command == "check-config":
         app.build_middleware(config)
-        app.Kept(config)
+        Kept(config)
         asyncio.run(app.build_providers(config).close())
         return _show_config(config)
     asyncio.run(app.serve(config, _announce))
@@ -128,6 +129,8 @@ def _show_config(config: Config) -> int:
         print(f"callers = {config.server.tokens.file}")
     if config.store.shared:
         print(f"store = {config.store.url}")
+    if config.store.bytes:
+        print(f"images = {config.store.bytes.url} at {config.store.bytes.place()[0]}")
     for provider in config.providers:
         print(f"provider {provider.name} = {provider.type.name}")
     for alias, targets in config.aliases.items():

@@ -250,9 +250,10 @@ async def test_a_redis_that_hangs_holds_nobody_up() -> None:
 
 
 async def answers(server: Running) -> None:
-    """Wait until the store answers again."""
+    """Wait until the store answers again, and has taken what it did not take before: new work comes after that."""
+    store = redis_store(server.app)
     async with asyncio.timeout(20):
-        while not redis_store(server.app)._connection._answers:  # noqa: ASYNC110 - a flag, no event
+        while not store._connection._answers or store._leftovers.names:  # noqa: ASYNC110 - flags, no event
             await asyncio.sleep(0.01)
 
 

@@ -121,6 +121,10 @@ async def say_yes(exchange: Exchange) -> None:
     await exchange.answer(b'{"yes":true}', "200 OK", "Content-Type: application/json")
 
 
+_STEPS_OF_ARRIVAL = 4
+"""Turns of the event loop until a connection that it has taken from the kernel is known here."""
+
+
 class HttpServer:
     """An async context manager that answers every request by a script; `requests` holds them in order."""
 
@@ -134,7 +138,7 @@ class HttpServer:
         self._context = context
         self._reads_body = reads_body
         self._arrived = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._connections = 0
 
     async def __aenter__(self) -> Self:
@@ -148,9 +152,12 @@ class HttpServer:
     ) -> None:
         """Close everything, and say what went wrong in a script."""
         self._server.close()
-        for task in self._tasks:
+        for _ in range(_STEPS_OF_ARRIVAL):
+            await asyncio.sleep(0)
+        for writer, task in self._tasks.items():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks.values(), *(one.wait_closed() for one in self._tasks), return_exceptions=True)
         await self._server.wait_closed()
         if self.faults and error is None:
             raise self.faults[0]
@@ -172,8 +179,7 @@ class HttpServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
-        task = asyncio.create_task(self._serve(reader, writer, self._connections))
-        self._tasks.add(task)
+        self._tasks[writer] = asyncio.create_task(self._serve(reader, writer, self._connections))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
         try:

@@ -50,8 +50,8 @@ PROVIDERS = {
     'type = "sandbox"': "sandbox",
 }
 """The provider that a test sets up to look at what a heading describes, or a table of that provider."""
-FILES = ("tls", "tokens", "password")
-"""Tables that name files, variables or commands, which are not there by default."""
+FILES = ("tls", "tokens", "password", "bytes")
+"""Tables that name files, variables, commands or places, which are not there by default."""
 UNSET = (*FILES, "max_connection_age")
 """Keys without a default."""
 IN_WORDS = dict.fromkeys(FILES, "none") | {

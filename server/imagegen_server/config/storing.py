@@ -7,6 +7,7 @@ from pydantic import ByteSize, Field, field_validator
 
 from imagegen_server.domain.secret import Secret
 
+from .bucket import BucketTable
 from .keys import KeyReference
 from .values import ConfigError, Seconds, Table
 
@@ -23,6 +24,7 @@ class StoreTable(Table):
     ttl: Seconds = 15 * 60.0
     request_ttl: Seconds = 24 * 60 * 60.0
     max_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(512 * 1024 * 1024)
+    bytes: BucketTable | None = None
 
     @property
     def shared(self) -> bool:
@@ -52,11 +54,13 @@ class StoreTable(Table):
         :raises ConfigError: it is not there, or something is set that the store has no use for
         """
         if not self.shared:
-            for key in ("password", "ca", "prefix"):
+            for key in ("password", "ca", "prefix", "bytes"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ConfigError(f"store.{key}: has no effect with memory://")
         if self.ca and not self.url.startswith("rediss://"):
             raise ConfigError("store.ca: has no effect without rediss://")
+        if self.bytes is not None:
+            self.bytes.read()
         return self.password.read("store.password") if self.password is not None else None
 
 

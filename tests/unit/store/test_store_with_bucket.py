@@ -1,5 +1,6 @@
 """A shared store whose images lie in a bucket: what happens to them when it is gone."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -116,3 +117,41 @@ async def test_a_bucket_without_the_image_is_told_as_such(
         assert await reason_of(store.get(CALLER, image.image_id)) is Reason.IMAGE_NOT_FOUND
     async with store_of(redis(), prefix, replace(settings, bucket="nobodys")) as store:
         assert await reason_of(store.get(CALLER, image.image_id)) is Reason.STORE_UNAVAILABLE
+
+
+async def test_nothing_new_is_bought_until_the_bucket_takes_images_again(
+    redis: Callable[[], str], own: BucketServer
+) -> None:
+    """A process with an image that the bucket refused takes no new work; once it has moved there, it does."""
+    settings = own.settings()
+    async with store_of(redis(), secrets.token_hex(8), settings) as store:
+        own.stop()
+        image = await put(store, 10_000)
+        assert await reason_of(store.reserve(10)) is Reason.STORE_UNAVAILABLE
+
+        own.start()
+        async with asyncio.timeout(30):
+            while not (own.folder / settings.bucket / image.image_id).exists() or await reason_of(store.reserve(10)):
+                await store.worker.beat()
+
+    assert store.undelivered == 0
+
+
+async def test_an_upload_that_the_bucket_has_deleted_is_brought_anew(
+    redis: Callable[[], str], bucket: Callable[[], BucketServer]
+) -> None:
+    """Whoever uses it hears that it is gone, and is then no more told that it is there."""
+    settings = bucket().settings()
+    async with store_of(redis(), secrets.token_hex(8), settings) as store:
+        data = b"cat" * 1000
+        sha256 = hashlib.sha256(data).hexdigest()
+        image = await upload(store, data)
+        (bucket().folder / settings.bucket / image.image_id).unlink()
+        assert await reason_of(store.get("somebody else", image.image_id)) is Reason.IMAGE_NOT_FOUND
+        known = (await store.add_piece(CALLER, sha256, len(data), 0, data)).image
+        assert known is not None
+        assert known.image_id == image.image_id
+        assert await reason_of(store.get(CALLER, image.image_id)) is Reason.IMAGE_NOT_FOUND
+
+        anew = await upload(store, data)
+        assert (await store.get(CALLER, anew.image_id))[1] == data

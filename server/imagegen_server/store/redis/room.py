@@ -171,6 +171,9 @@ return redis.call('HGET', P .. key, 'expiry')
 )
 """image, caller, facts, size, ttl, worker, reservation or "", what is left of it -> when it expires."""
 
+FORGET = _script("drop('i:' .. ARGV[4])", when_full=True)
+"""image: what tells of it, and the bytes if they lie in Redis."""
+
 KEPT_ELSEWHERE = _script("redis.call('SET', P .. 'k:' .. ARGV[4], ARGV[5], 'PX', ARGV[6])", when_full=True)
 """image, caller, ttl in ms: a process holds it alone, for this caller."""
 

@@ -19,7 +19,7 @@ from imagegen_server.store.bytes import BytesStore
 from imagegen_server.store.partial_uploads import require_size
 
 from .codec import decode, encode
-from .connection import Connection, RedisBytes
+from .connection import Connection, RedisBytes, away
 from .leftovers import Leftovers
 from .peers import RedisPeers
 from .requests import RedisRequests, busy, pair
@@ -28,6 +28,7 @@ from .room import (
     DELIVERED,
     DROP_UPLOAD,
     FINISH,
+    FORGET,
     GIVE_BACK,
     IMAGE_BYTES,
     KEPT_ELSEWHERE,
@@ -101,6 +102,9 @@ class RedisStore:
 
     async def reserve(self, size: int) -> Reservation:
         """Keep room for `size` bytes, letting delivered images go for it."""
+        if self._leftovers.some() is not None:
+            # What is bought now would not be taken either, and would fill this process' memory.
+            raise away()
         name = self._ids.new("room")
         try:
             taken = await self.worker.run(RESERVE, self.worker.name, name, size)
@@ -184,7 +188,9 @@ class RedisStore:
         if (left := self._leftovers.get(caller, image_id)) is not None:
             return left
         prefix = self._connection.prefix
-        whose, said, expiry = await self._connection.ask("HMGET", f"{prefix}i:{image_id}", "caller", "said", "expiry")
+        whose, said, expiry, uploaded = await self._connection.ask(
+            "HMGET", f"{prefix}i:{image_id}", "caller", "said", "expiry", "upload"
+        )
         data = await self._bytes.get(image_id) if whose == caller.encode() else None
         if whose is None and await self._connection.ask("GET", f"{prefix}k:{image_id}") == caller.encode():
             raise ImageError(
@@ -192,6 +198,9 @@ class RedisStore:
                 "the store has not taken this image yet; another server process holds it, and will hand it over",
             )
         if data is None:
+            if whose == caller.encode() and uploaded is not None:
+                # A bucket's rule was faster. Its next upload shall bring the bytes, and not be told that they are here.
+                await self.worker.run(FORGET, image_id)
             raise ImageError(Reason.IMAGE_NOT_FOUND, "there is no such image; it may have expired")
         return _with_expiry(decode(said), expiry), data
 
@@ -277,9 +286,11 @@ class RedisStore:
         return cast("bytes", data)
 
 
-def open_store(settings: StoreSettings, reached: RedisSettings, ids: Ids) -> RedisStore:
-    """Make the store of one process."""
-    return RedisStore(settings, Connection(reached), ids)
+def open_store(
+    settings: StoreSettings, reached: RedisSettings, ids: Ids, image_bytes: BytesStore | None = None
+) -> RedisStore:
+    """Make the store of one process. `image_bytes` None = images lie in Redis, too."""
+    return RedisStore(settings, Connection(reached), ids, image_bytes)
 
 
 def _with_expiry(image: StoredImage, expiry: object) -> StoredImage:
