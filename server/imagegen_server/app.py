@@ -12,7 +12,6 @@ import structlog
 from .config import Config, ConfigError, ServerTable
 from .domain.credentials import KnownCallers
 from .generation.admission import Admission, AdmissionSettings
-from .generation.callers import CallerLimits
 from .generation.catalogue import Catalogue
 from .generation.durations import Durations
 from .generation.elsewhere import Elsewhere
@@ -97,9 +96,8 @@ class App:
         self._middleware = build_middleware(config)
         self._slow_reader = slow_reader
         self._fetcher = GuardedFetcher(config.fetch)
-        limits = CallerLimits()
         self._kept = Kept(config)
-        self.store, ids, peers = self._kept.store, self._kept.ids, self._kept.peers
+        self.store, ids, peers, limits = self._kept.store, self._kept.ids, self._kept.peers, self._kept.limits
         upstreams = build_upstreams(config)
         catalogue = Catalogue(upstreams)
         planner = Planner(self._registry, config.aliases, config.prices, catalogue)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .config import BucketTable, Config, ConfigError
+from .generation.caller_limits import CallerLimits, OwnCallerLimits
 from .generation.ids import Ids
 from .generation.peers import Peers
 from .generation.store import Store, StoreSettings
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Kept:
-    """The store of a server, and its way to other processes if it is shared with them."""
+    """The store of a server, and what it has in common with other processes that share it."""
 
     def __init__(self, config: Config) -> None:
         """Connect to nothing yet.
@@ -26,6 +27,7 @@ class Kept:
         settings = StoreSettings(table.ttl, table.max_bytes, table.request_ttl)
         self.ids = Ids(shared=table.shared)
         self.peers: Peers | None = None
+        self.limits: CallerLimits = OwnCallerLimits()
         self._redis: RedisStore | None = None
         self._bucket: BucketBytes | None = None
         self.store: Store
@@ -41,7 +43,7 @@ class Kept:
         reached = RedisSettings(table.url, table.read(), table.prefix, table.ca or None)
         self._bucket = _open_bucket(table.bytes) if table.bytes else None
         self.store = self._redis = open_store(settings, reached, self.ids, self._bucket)
-        self.peers = self._redis.peers
+        self.peers, self.limits = self._redis.peers, self._redis.limits
 
     async def start(self) -> None:
         """Be ready.

@@ -1,7 +1,7 @@
 """What stands around a driver: servers, a bad line, a provider that counts, files."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
 
-from tests.support.callers import TOKEN, Safe
+from tests.support.callers import Safe, hash_of
 from tests.support.process import server_process
 from tests.support.redis_server import redis_server
 from tests.support.tcp_relay import TcpRelay
@@ -23,6 +23,7 @@ from .upstream import KEY, Upstream, counted_upstream
 # that no default limit of a message lets through.
 _MADE: Final = {"big.png": 2_000_000, "large.png": 12_000_000}
 _CA: Final = "ca.pem"
+_CALLERS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Surroundings:
 
     addresses: Sequence[str]
     """Of the servers with sandbox and the counted provider: one, or two that share a Redis."""
-    guarded: str
-    """Of the server with TLS and tokens."""
+    guarded: Sequence[str]
+    """Of the servers with TLS and tokens: one, or two that share a Redis."""
     ca_file: Path
+    tokens: Iterator[str]
+    """One for each case at those, of a caller who may ask for one image in a minute."""
     upstream: Upstream
     images: "image_service_pb2_grpc.ImageServiceAsyncStub"
     """The runner's own plain stub of the last of them."""
@@ -60,7 +63,8 @@ async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings
         shared = {"IMAGEGEN__STORE__URL": stack.enter_context(redis_server()).url} if two else {}
         upstream = await stack.enter_async_context(counted_upstream())
         safe = Safe(folder)
-        tls, tokens = safe.tls(), safe.tokens()
+        given = [f"igt_{number}" for number in range(_CALLERS)]
+        tls, tokens = safe.tls(), safe.tokens("".join(map(_caller, given)))
         safe.authority.cert_pem.write_to_path(str(folder / _CA))
         counted = {
             "TYPE": "openai",
@@ -68,8 +72,12 @@ async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings
             "API_KEY": '{"env": "CONFORMANCE_KEY"}',
             "RETRY__STRATEGY": "none",
         }
-        (folder / "guarded").mkdir()
-        addresses = []
+        guards = {
+            "IMAGEGEN__SERVER__TLS__CERT": str(tls.cert),
+            "IMAGEGEN__SERVER__TLS__KEY": str(tls.key),
+            "IMAGEGEN__SERVER__TOKENS__FILE": str(tokens.file),
+        }
+        addresses, guarded = [], []
         for name in ("first", "second") if two else ("first",):
             (folder / name).mkdir()
             server = await stack.enter_async_context(
@@ -82,20 +90,15 @@ async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings
                 )
             )
             addresses.append(server.address)
-        guarded = await stack.enter_async_context(
-            server_process(
-                folder / "guarded",
-                IMAGEGEN__SERVER__TLS__CERT=str(tls.cert),
-                IMAGEGEN__SERVER__TLS__KEY=str(tls.key),
-                IMAGEGEN__SERVER__TOKENS__FILE=str(tokens.file),
-            )
-        )
+            (folder / name / "guarded").mkdir()
+            server = await stack.enter_async_context(server_process(folder / name / "guarded", **guards, **shared))
+            guarded.append(server.address)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(addresses[-1]))
         images = image_service_pb2_grpc.ImageServiceStub(channel)
         files = {name: folder / name for name in _MADE}
         for name, size in _MADE.items():
             files[name].write_bytes(await _picture(images, size))
-        yield Surroundings(addresses, guarded.address, folder / _CA, upstream, images, files)
+        yield Surroundings(addresses, guarded, folder / _CA, iter(given), upstream, images, files)
 
 
 @asynccontextmanager
@@ -106,7 +109,7 @@ async def place(case: Case, run: str, around: Surroundings) -> AsyncIterator[Pla
         async with scripted_server(fill(script["replies"], run, (), around.files)) as scripted:
             yield Place([scripted.address], script=scripted)
     elif case.data.get("guarded"):
-        yield Place([around.guarded], {"token": TOKEN, "caFile": str(around.ca_file)})
+        yield Place(around.guarded, {"token": next(around.tokens), "caFile": str(around.ca_file)})
     elif case.data.get("line"):
         async with TcpRelay(around.addresses[0]) as relay:
             yield Place([relay.address, *around.addresses[1:]], relay=relay)
@@ -116,6 +119,10 @@ async def place(case: Case, run: str, around: Surroundings) -> AsyncIterator[Pla
             yield Place([f"127.0.0.1:{taken.getsockname()[1]}"])
     else:
         yield Place(around.addresses)
+
+
+def _caller(token: str) -> str:
+    return f'[callers.{token}]\ntokens = ["{hash_of(token)}"]\nimages_per_minute = 1\n'
 
 
 async def _picture(images: "image_service_pb2_grpc.ImageServiceAsyncStub", size: int) -> bytes:

@@ -1,6 +1,7 @@
 """What each caller may do, and how much of it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -10,6 +11,7 @@ from imagegen.v1 import image_service_pb2, image_service_pb2_grpc
 from tests.support.callers import OTHER_TOKEN, TOKEN, Safe, hash_of
 from tests.support.calls import refusal
 from tests.support.guarded import bearer, drawing, guarded, names
+from tests.support.shared import refused, store_at
 
 
 @pytest.fixture
@@ -28,9 +30,9 @@ async def test_callers_see_and_use_their_models_only(safe: Safe) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await images.Generate(drawing("sandbox/slow"), metadata=bearer(TOKEN))
 
-    refused = refusal(caught.value)
-    assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
-    assert refused.metadata["model"] == "sandbox/slow"
+    error = refusal(caught.value)
+    assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
+    assert error.metadata["model"] == "sandbox/slow"
 
 
 async def test_images_per_minute(safe: Safe) -> None:
@@ -44,10 +46,10 @@ async def test_images_per_minute(safe: Safe) -> None:
         await images.Generate(drawing(count=2), metadata=bearer(TOKEN))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await images.Generate(drawing(count=2), metadata=bearer(TOKEN))
-        refused = refusal(caught.value)
-        assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMIT_EXCEEDED")
-        assert refused.retry_delay is not None
-        assert 0 < refused.retry_delay <= 60
+        error = refusal(caught.value)
+        assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMIT_EXCEEDED")
+        assert error.retry_delay is not None
+        assert 0 < error.retry_delay <= 60
         await images.Generate(drawing(count=1), metadata=bearer(TOKEN))
         await images.Generate(drawing(count=4), metadata=bearer(OTHER_TOKEN))
 
@@ -61,8 +63,8 @@ async def test_calls_at_a_time(safe: Safe) -> None:
         await waiting.read()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await images.Generate(drawing(), metadata=bearer(TOKEN))
-        refused = refusal(caught.value)
-        assert (refused.reason, refused.retry_delay) == ("CALLER_LIMIT_EXCEEDED", None)
+        error = refusal(caught.value)
+        assert (error.reason, error.retry_delay) == ("CALLER_LIMIT_EXCEEDED", None)
         waiting.cancel()
         async with asyncio.timeout(30):
             while server.app.admission.calls:  # noqa: ASYNC110 - a counter, no event
@@ -82,3 +84,45 @@ async def test_what_one_caller_made_another_cannot_have(safe: Safe) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await images.ReadImage(request, metadata=bearer(OTHER_TOKEN)).read()
     assert refusal(caught.value).reason == "IMAGE_NOT_FOUND"
+
+
+async def reason(call: Awaitable[object]) -> str:
+    """Tell what a call is refused for; "" = it is not."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return refusal(error).reason
+    return ""
+
+
+async def test_servers_that_share_a_store_count_together(safe: Safe, redis: Callable[[], str]) -> None:
+    """Calls in hand and images of a minute at one leave that much less at the other."""
+    callers = (
+        f'[callers.billing]\ntokens = ["{hash_of(TOKEN)}"]\nmax_calls = 2\n'
+        f'[callers.batch]\ntokens = ["{hash_of(OTHER_TOKEN)}"]\nimages_per_minute = 3'
+    )
+    store = store_at(redis())
+    async with (
+        guarded(safe, callers=callers, store=store) as here,
+        guarded(safe, callers=callers, store=store) as there,
+        safe.channel(here.address) as channel,
+        safe.channel(there.address) as other_channel,
+    ):
+        one, other = (image_service_pb2_grpc.ImageServiceStub(each) for each in (channel, other_channel))
+        waiting = [each.StreamGenerate(drawing("sandbox/stall"), metadata=bearer(TOKEN)) for each in (one, other)]
+        for call in waiting:
+            await call.read()
+        for each in (one, other):
+            assert (await refused(each.Generate(drawing(), metadata=bearer(TOKEN)))).reason == "CALLER_LIMIT_EXCEEDED"
+        waiting[0].cancel()
+        async with asyncio.timeout(30):
+            while await reason(other.Generate(drawing(), metadata=bearer(TOKEN))) == "CALLER_LIMIT_EXCEEDED":
+                pass
+        await other.Generate(drawing(), metadata=bearer(TOKEN))
+
+        await one.Generate(drawing(count=2), metadata=bearer(OTHER_TOKEN))
+        error = await refused(other.Generate(drawing(count=2), metadata=bearer(OTHER_TOKEN)))
+        assert error.reason == "CALLER_LIMIT_EXCEEDED"
+        assert error.retry_delay is not None
+        assert 0 < error.retry_delay <= 60
+        await other.Generate(drawing(count=1), metadata=bearer(OTHER_TOKEN))

@@ -13,7 +13,7 @@ from imagegen_server.domain.image import InputImage
 from imagegen_server.domain.result import ImageResult
 from imagegen_server.domain.task import Operation, Options, Task, Wish
 from imagegen_server.generation.admission import Admission, AdmissionSettings
-from imagegen_server.generation.callers import CallerLimits
+from imagegen_server.generation.caller_limits import OwnCallerLimits
 from imagegen_server.generation.durations import Durations
 from imagegen_server.generation.engine import Engine
 from imagegen_server.generation.explain import Explainer, PlannedCall
@@ -144,7 +144,7 @@ class Workshop:
     async def explained(self, wish: Wish | None = None) -> list[PlannedCall]:
         """Ask what a wish would do."""
         wish = wish or drawing()
-        with self.engine.readers.counted(CALLER, wish.input_bytes) as ticket:
+        async with self.engine.readers.counted(CALLER, wish.input_bytes) as ticket:
             return await self.explainer.explain(wish, CALLER, ticket)
 
     @property
@@ -171,7 +171,7 @@ def workshop_of(
     fetch: FetchSettings | None = None,
 ) -> Workshop:
     """Wire an engine around these providers. `upstreams` by the provider's name; unset = no retries."""
-    registry, ids, limits = Registry(entries), Ids(), CallerLimits()
+    registry, ids, limits = Registry(entries), Ids(), OwnCallerLimits()
     settings = store or StoreSettings()
     images, counter = MemoryStore(settings, ids), Admission(admission or AdmissionSettings())
     once = UpstreamSettings(retry=RetrySettings(strategy="none"))

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 from imagegen.v1 import image_pb2, image_service_pb2, model_service_pb2, model_service_pb2_grpc
-from imagegen_server.config import ServerTable
+from imagegen_server.config import ServerTable, StoreTable
 
 from .callers import TOKEN, Safe
 from .server import Running, running_server
@@ -14,11 +14,13 @@ LIST = model_service_pb2.ListModelsRequest()
 
 
 @asynccontextmanager
-async def guarded(safe: Safe, *, client_ca: bool = False, callers: str | None = "") -> AsyncIterator[Running]:
+async def guarded(
+    safe: Safe, *, client_ca: bool = False, callers: str | None = "", store: StoreTable | None = None
+) -> AsyncIterator[Running]:
     """Serve with TLS; `callers` is the text of the file of callers, "" = `billing` alone, None = no file."""
     tokens = None if callers is None else safe.tokens(callers)
     table = ServerTable(tls=safe.tls(client_ca=client_ca), tokens=tokens)
-    async with running_server(sandbox=True, server=table) as server:
+    async with running_server(sandbox=True, server=table, store=store) as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from imagegen_server.domain.result import Warning
 from imagegen_server.domain.task import Wish
 
 from .admission import Admission, Ticket, estimate_image_bytes
-from .callers import CallerLimits
+from .caller_limits import CallerLimits
 from .generation import Generation, Work, do_nothing
 from .inputs import Inputs
 from .log import Log
@@ -91,7 +91,7 @@ class Opener:
         started = False
         try:
             wrong = list(order.violations)
-            held.release_caller = self._limits.admit(caller, 0)
+            held.release_caller = await self._limits.admit(caller)
             if wish.references:
                 # Nothing is fetched for somebody who may not use the model.
                 self._planner.names.choose(wish, caller, list(wrong))
@@ -151,8 +151,8 @@ class Opener:
             # Whatever came before may have waited for its turn.
             _require_time(deadline, plan.first.model)
             # Last, because images asked for count for a minute even if the call is refused.
-            self._limits.ask_for(caller, count)
-        except ImageError:
+            await self._limits.ask_for(caller, count)
+        except BaseException:
             reservation.release()
             raise
         return reservation

@@ -1,15 +1,15 @@
 """Who reads: generations that run or rest, and images by their ids; and what that counts for."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from imagegen_server.domain.caller import Caller
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.result import StoredImage
 
 from .admission import Admission, Ticket
-from .callers import CallerLimits
+from .caller_limits import CallerLimits
 from .generation import Generation
 from .generations import Generations
 from .opening import Terms
@@ -30,17 +30,20 @@ class Readers:
         self._limits = limits
         self._generations = generations
 
-    @contextmanager
-    def counted(self, caller: Caller, size: int = 0) -> Iterator[Ticket]:
+    @asynccontextmanager
+    async def counted(self, caller: Caller, size: int = 0) -> AsyncIterator[Ticket]:
         """Count a call that makes no generation among those in hand, with its bytes beside those of the store.
 
         :raises ImageError: SERVER_BUSY, CALLER_LIMIT_EXCEEDED
         """
-        ticket, release_caller = self._admit(caller, size)
+        ticket = self._admission.admit(size)
         try:
-            yield ticket
+            release_caller = await self._limits.admit(caller)
+            try:
+                yield ticket
+            finally:
+                release_caller()
         finally:
-            release_caller()
             ticket.release()
 
     async def image(self, caller: Caller, image_id: str) -> tuple[StoredImage, bytes]:
@@ -69,27 +72,18 @@ class Readers:
         :raises ImageError: SERVER_BUSY, CALLER_LIMIT_EXCEEDED, RESULT_EXPIRED
         """
         place = self._admission.hold(size) if _has_a_place(generation) else None
-        if place is not None:
-            reading = Reading(generation, answer_by(terms.deadline), ticket=place)
-        else:
-            ticket, release_caller = self._admit(caller, size)
-            deadline = answer_by(terms.deadline)
-            reading = Reading(generation, deadline, ticket=ticket, release_caller=release_caller)
+        ticket = self._admission.admit(size) if place is None else place
+        reading = Reading(generation, answer_by(terms.deadline), ticket=ticket)
         try:
+            if place is None:
+                # It reads already: whoever else does may leave meanwhile.
+                reading.release_caller = await self._limits.admit(caller)
             if terms.with_bytes and (forgotten := generation.log.without_bytes(after)):
                 await self._wake(generation, forgotten)
         except BaseException:
             await reading.close()
             raise
         return reading
-
-    def _admit(self, caller: Caller, size: int) -> tuple[Ticket, Callable[[], None]]:
-        ticket = self._admission.admit(size)
-        try:
-            return ticket, self._limits.admit(caller, 0)
-        except ImageError:
-            ticket.release()
-            raise
 
     async def _wake(self, generation: Generation, image_ids: Sequence[str]) -> None:
         """Take images back from the store that a resting generation has let go of.

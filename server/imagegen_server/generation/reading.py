@@ -21,17 +21,17 @@ class Reading:
         deadline: float | None,
         *,
         ticket: Ticket | None = None,
-        release_caller: Callable[[], None] = do_nothing,
         give_up: Callable[[], Awaitable[None]] = _nothing_to_give_up,
     ) -> None:
         """Begin to read.
 
-        `deadline` is the reader's own, on the event loop's clock. `ticket` and `release_caller` are what the reader
-        counts for beside the generation. `give_up` is awaited if the generation has not been launched by the end.
+        `deadline` is the reader's own, on the event loop's clock. `ticket` is what the reader counts for beside the
+        generation. `give_up` is awaited if the generation has not been launched by the end.
         """
         self.generation = generation
         self._ticket = ticket
-        self._release_caller = release_caller
+        self.release_caller: Callable[[], None] = do_nothing
+        """Ends what the reader counts for as a call of its caller."""
         self._give_up = give_up
         self._place = generation.reading(deadline)
         self._place.__enter__()
@@ -53,7 +53,7 @@ class Reading:
             return
         self._closed = True
         self._place.__exit__(None, None, None)
-        self._release_caller()
+        self.release_caller()
         if self._ticket is not None:
             self._ticket.release()
         if not self.generation.launched:

@@ -34,7 +34,7 @@ async def explain(
     decoded = decode(explained, preview_default=0)
     note(model=explained.model)
     caller = current_caller()
-    with engine.readers.counted(caller, decoded.wish.input_bytes) as ticket:
+    async with engine.readers.counted(caller, decoded.wish.input_bytes) as ticket:
         calls = await explainer.explain(decoded.wish, caller, ticket, decoded.violations, decoded.warnings)
     note(calls=len(calls))
     most = min(MAX_BODY_BYTES, MAX_BODIES_BYTES // len(calls))

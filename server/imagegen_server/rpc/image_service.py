@@ -118,7 +118,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         if request.offset > stored.size_bytes:
             raise _invalid("offset", f"is past the end of the image, which has {stored.size_bytes} bytes")
         # The store may let go of it meanwhile, and a slow reader holds it on.
-        with self._readers.counted(current_caller(), stored.size_bytes - request.offset):
+        async with self._readers.counted(current_caller(), stored.size_bytes - request.offset):
             facts: image_pb2.Image | None = image_message(stored)
             if request.offset == stored.size_bytes:
                 yield image_service_pb2.ReadImageResponse(image=facts, offset=request.offset)
@@ -136,7 +136,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         """Take a piece of an image, or tell how much of it is there."""
         self._engine.require_serving()
         caller = current_caller()
-        with self._readers.counted(caller, len(request.data)):
+        async with self._readers.counted(caller, len(request.data)):
             return await upload_image(self._uploads, caller.name, request)
 
     async def Explain(

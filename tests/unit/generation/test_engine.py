@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from inspect import isawaitable
 from types import SimpleNamespace
 
 import pytest
@@ -193,10 +194,11 @@ async def test_reading_an_image_is_a_call_in_hand() -> None:
     """Readers count as calls while they read, and over the cap they are refused."""
     shop = workshop(admission=AdmissionSettings(max_calls=1))
 
-    with shop.engine.readers.counted(CALLER):
+    async with shop.engine.readers.counted(CALLER):
         assert shop.admission.calls == 1
-        with pytest.raises(ImageError), shop.engine.readers.counted(CALLER):
-            pass
+        with pytest.raises(ImageError):
+            async with shop.engine.readers.counted(CALLER):
+                pass
 
     assert shop.admission.calls == 0
 
@@ -220,7 +222,8 @@ async def drained_by(shop: Workshop, *acts: Callable[[], object]) -> None:
     for act in acts:
         await asyncio.wait([drain], timeout=0.06)
         assert not drain.done()
-        act()
+        if isawaitable(begun := act()):
+            await begun
     await drain
 
 
@@ -229,12 +232,12 @@ async def test_a_drain_waits_for_what_runs_and_for_readers() -> None:
     shop = workshop()
     result = await shop.result()
     reading = shop.engine.readers.counted(CALLER)
-    reading.__enter__()
+    await reading.__aenter__()
 
     await drained_by(
         shop,
         lambda: shop.engine.readers.delivered(result.images[0].image.image_id),
-        lambda: reading.__exit__(None, None, None),
+        lambda: reading.__aexit__(None, None, None),
     )
 
 

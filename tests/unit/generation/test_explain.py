@@ -130,8 +130,9 @@ async def test_it_is_refused_as_generate_refuses_it(changes: Mapping[str, Any], 
 async def test_what_reading_the_request_found_is_told() -> None:
     """Beside what planning finds."""
     shop = workshop()
-    with shop.engine.readers.counted(CALLER) as ticket, pytest.raises(ImageError) as caught:
-        await shop.explainer.explain(drawing(count=99), CALLER, ticket, [wrong("request_id")])
+    async with shop.engine.readers.counted(CALLER) as ticket:
+        with pytest.raises(ImageError) as caught:
+            await shop.explainer.explain(drawing(count=99), CALLER, ticket, [wrong("request_id")])
 
     assert told(caught.value) == ["request_id", "options.count"]
 

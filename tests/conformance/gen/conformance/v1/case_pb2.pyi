@@ -123,7 +123,9 @@ class Case(_message.Message):
     proves: _builtins.str
     """In one line."""
     guarded: _builtins.bool
-    """The server with TLS and tokens; the driver is given root and token."""
+    """The server with TLS and tokens; the driver is given root and token of a caller that no other case has, and who may
+    ask for one image in a minute.
+    """
     line: _builtins.bool
     """The server, behind a line that can be cut."""
     nobody: _builtins.bool
