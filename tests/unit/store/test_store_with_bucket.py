@@ -127,7 +127,9 @@ async def test_nothing_new_is_bought_until_the_bucket_takes_images_again(
     async with store_of(redis(), secrets.token_hex(8), settings) as store:
         own.stop()
         image = await put(store, 10_000)
-        assert await reason_of(store.reserve(10)) is Reason.STORE_UNAVAILABLE
+        with pytest.raises(ImageError, match="has not taken the last images yet") as caught:
+            await store.reserve(10)
+        assert caught.value.reason is Reason.STORE_UNAVAILABLE
 
         own.start()
         async with asyncio.timeout(30):

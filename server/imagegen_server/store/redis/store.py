@@ -19,7 +19,7 @@ from imagegen_server.store.bytes import BytesStore
 from imagegen_server.store.partial_uploads import require_size
 
 from .codec import decode, encode
-from .connection import Connection, RedisBytes, away
+from .connection import Connection, RedisBytes
 from .leftovers import Leftovers
 from .limits import RedisCallerLimits
 from .peers import RedisPeers
@@ -106,7 +106,11 @@ class RedisStore:
         """Keep room for `size` bytes, letting delivered images go for it."""
         if self._leftovers.some() is not None:
             # What is bought now would not be taken either, and would fill this process' memory.
-            raise away()
+            raise ImageError(
+                Reason.STORE_UNAVAILABLE,
+                "the server's store has not taken the last images yet, and they lie in this process; "
+                "nothing new is bought until it has",
+            )
         name = self._ids.new("room")
         try:
             taken = await self.worker.run(RESERVE, self.worker.name, name, size)
