@@ -5,6 +5,7 @@ import re
 import yaml
 from imagegen_server.config import ServerTable
 from imagegen_server.workers.pace import FIRST_SECONDS, HEALTHY_SECONDS, LONGEST_SECONDS
+from imagegen_server.workers.supervisor import SILENCE_SECONDS
 
 from tests.support.docs_page import Page
 from tests.support.tools import ROOT
@@ -17,6 +18,11 @@ def test_the_numbers_of_restarts_are_those_of_the_code() -> None:
     assert f"after at most {FIRST_SECONDS:g} s, after twice that" in PAGE.sentences
     assert f"up to {LONGEST_SECONDS:g} s, shortened by chance by up to a half" in PAGE.sentences
     assert f"after {HEALTHY_SECONDS:g} s of service it begins anew at {FIRST_SECONDS:g} s" in PAGE.sentences
+
+
+def test_the_time_of_a_worker_that_hangs_is_that_of_the_code() -> None:
+    """After which it is killed."""
+    assert f"kills it after {SILENCE_SECONDS:g} s" in PAGE.sentences
 
 
 def test_the_age_of_connections_is_that_of_the_code() -> None:

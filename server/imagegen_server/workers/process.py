@@ -6,9 +6,10 @@ import socket
 from collections.abc import Sequence
 from typing import Self
 
-from .link import SERVING, Orders
+from .link import BEAT_SECONDS, SERVING, Orders
 
 _STDERR = 2
+_SECOND_LOOK_SECONDS = 2 * BEAT_SECONDS
 
 
 class WorkerProcess:
@@ -55,6 +56,27 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             return await self._reader.readline() == SERVING
         return False
+
+    async def hangs(self, silence: float) -> bool:
+        """Wait until a worker that serves has given no sign of life for `silence` seconds; False = it ended before."""
+        while True:
+            heard = await self._heard_within(silence)
+            if heard is None:
+                # What came while this process itself stood still is read now.
+                heard = await self._heard_within(_SECOND_LOOK_SECONDS)
+            if heard is None:
+                return True
+            if not heard:
+                return False
+
+    async def _heard_within(self, seconds: float) -> bytes | None:
+        """Read the next line; b"" = there will be none, None = there was none in time."""
+        try:
+            return await asyncio.wait_for(self._reader.readline(), seconds)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
 
     async def ended(self) -> int:
         """Wait for its end; returns the exit status, negative = the number of the signal that ended it."""

@@ -18,6 +18,9 @@ from .process import WorkerProcess
 COMMAND = (sys.executable, "-P", "-m", "imagegen_server.workers.worker")
 """A new interpreter, which does not import from the working directory."""
 
+SILENCE_SECONDS = 60.0
+"""Nothing that a worker does holds up its event loop for so long: it hangs, and so do all calls that it has."""
+
 _FAILED = 1
 _INTERRUPTED = 130
 
@@ -36,13 +39,23 @@ class Supervisor:
     """Keeps `orders.workers` workers running."""
 
     def __init__(
-        self, orders: Orders, announce: Callable[[], None], *, command: Sequence[str] = COMMAND, random: Random
+        self,
+        orders: Orders,
+        announce: Callable[[], None],
+        *,
+        command: Sequence[str] = COMMAND,
+        random: Random,
+        silence: float = SILENCE_SECONDS,
     ) -> None:
-        """`orders` are those of the first worker; `announce` is called once all of them serve."""
+        """`orders` are those of the first worker; `announce` is called once all of them serve.
+
+        A worker that gives no sign of life for `silence` seconds is killed.
+        """
         self._orders = orders
         self._announce = announce
         self._command = command
         self._random = random
+        self._silence = silence
         self._workers: dict[int, WorkerProcess] = {}
         self._keepers: list[asyncio.Task[int]] = []
         self._stopping = asyncio.Event()
@@ -133,11 +146,19 @@ class Supervisor:
         since = time.monotonic() if await worker.serves() else None
         if since is not None and not serves.done():
             serves.set_result(None)
+        watching = asyncio.create_task(self._watch(number, worker))
         try:
             status = await worker.ended()
         finally:
+            watching.cancel()
             del self._workers[number]
         return status, time.monotonic() - since if since is not None else 0.0
+
+    async def _watch(self, number: int, worker: WorkerProcess) -> None:
+        """End a worker that hangs. Those that are to end anyway are left to whoever said so."""
+        if await worker.hangs(self._silence) and not self._stopping.is_set():
+            _logger.error("worker hangs", worker=number, silent_seconds=self._silence)
+            worker.kill()
 
     def _signalled(self) -> None:
         """Drain at the first signal, end at once at the second."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from imagegen_server.workers.link import SERVING, Orders, WorkerLink
+from imagegen_server.workers.link import ALIVE, BEAT_SECONDS, SERVING, Orders, WorkerLink
 
 ORDERS = Orders(worker=2, workers=3, listen="127.0.0.1:7", allow_insecure=True)
 
@@ -52,3 +52,20 @@ async def test_the_end_of_the_link_is_the_order_to_stop(killed: bool) -> None:
 
         if not killed:
             assert ours.recv(100) == SERVING
+
+
+async def test_signs_of_life_come_from_the_event_loop() -> None:
+    """From when it serves on, also while it drains: a second later there is one."""
+    ours, theirs = socket.socketpair()
+    with ours, WorkerLink(theirs.detach()) as link:
+        link.say_serving()
+        ours.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(link.told_to_stop(), 10)
+        reader, writer = await asyncio.open_connection(sock=ours.dup())
+
+        assert [await asyncio.wait_for(reader.readline(), 10 * BEAT_SECONDS) for _ in range(3)] == [
+            SERVING,
+            ALIVE,
+            ALIVE,
+        ]
+        writer.close()

@@ -16,7 +16,7 @@ import structlog
 from imagegen_server.workers.link import Orders
 from imagegen_server.workers.pace import FIRST_SECONDS
 from imagegen_server.workers.process import WorkerProcess
-from imagegen_server.workers.supervisor import Supervisor
+from imagegen_server.workers.supervisor import SILENCE_SECONDS, Supervisor
 
 PREFACE = """
 import json, os, pathlib, socket, sys, time
@@ -57,18 +57,28 @@ class Watched:
                 await asyncio.sleep(0.01)
 
 
-def watched(folder: Path, script: str, *, workers: int = 2, command: Sequence[str] | None = None) -> Watched:
+def watched(
+    folder: Path,
+    script: str,
+    *,
+    workers: int = 2,
+    command: Sequence[str] | None = None,
+    silence: float = SILENCE_SECONDS,
+) -> Watched:
     """Make a supervisor whose workers run a script."""
     orders = Orders(worker=1, workers=workers, listen="127.0.0.1:1", config_path=str(folder))
     command = command or (sys.executable, "-S", "-c", PREFACE + script)
     announced = asyncio.Event()
-    return Watched(Supervisor(orders, announced.set, command=command, random=Random(1)), folder, announced)
+    supervisor = Supervisor(orders, announced.set, command=command, random=Random(1), silence=silence)
+    return Watched(supervisor, folder, announced)
 
 
 @asynccontextmanager
-async def running(folder: Path, script: str) -> AsyncIterator[tuple[Watched, "asyncio.Task[int]"]]:
+async def running(
+    folder: Path, script: str, silence: float = SILENCE_SECONDS
+) -> AsyncIterator[tuple[Watched, "asyncio.Task[int]"]]:
     """Run two workers until both serve, and have none left at the end."""
-    seen = watched(folder, script)
+    seen = watched(folder, script, silence=silence)
     run = asyncio.create_task(seen.supervisor.run())
     try:
         await asyncio.wait_for(seen.announced.wait(), 30)
@@ -116,6 +126,35 @@ async def test_without_a_program_it_fails(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         await seen.supervisor.run()
+
+
+async def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    """One that gives signs of life is left alone; none is killed once all are to end."""
+    script = """
+serve()
+if (number, lives) == (1, 0):
+    time.sleep(60)
+import threading
+beat = threading.Event()
+def live():
+    while not beat.wait(0.02):
+        link.sendall(b"alive\\n")
+living = threading.Thread(target=live)
+living.start()
+told()
+beat.set()
+living.join()
+time.sleep(1)
+"""
+    with structlog.testing.capture_logs() as lines:
+        async with running(tmp_path, script, silence=0.5) as (seen, run):
+            await seen.until(lambda: "1-1" in seen.started)
+            seen.signal()
+            assert await run == 0
+
+    assert [line["worker"] for line in lines if line["event"] == "worker hangs"] == [1]
+    assert [(line["worker"], line["status"]) for line in lines if line["event"] == "worker ended"] == [(1, -9)]
+    assert seen.started == ["1-0", "1-1", "2-0"]
 
 
 async def test_one_that_ends_is_started_again(tmp_path: Path) -> None:
@@ -213,7 +252,7 @@ def test_real_signals_reach_it(tmp_path: Path) -> None:
 import asyncio, os, pathlib, random, signal, sys
 from imagegen_server.workers.link import Orders
 from imagegen_server.workers.process import WorkerProcess
-from imagegen_server.workers.supervisor import Supervisor
+from imagegen_server.workers.supervisor import SILENCE_SECONDS, Supervisor
 def announce():
     os.kill(os.getpid(), signal.{signal.SIGTERM.name})
     asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.{signal.SIGINT.name})
