@@ -36,10 +36,11 @@ oracles: $(UV) ## install the vendors' own packages; `make test` then runs what 
 	@$(UV) sync --frozen --quiet --group oracles --python $(PYTHON)
 	@touch $(READY)
 
-bench: $(READY) ## compare the service with a gRPC echo and with plain httpx; writes benchmarks/README.md
+bench: $(READY) ## compare the service with a gRPC echo and with plain httpx; writes benchmarks/README.md and sizes of docs
 	@$(BIN)/python benchmarks/run.py --write $(ARGS)
 	@PYTHONPATH=. $(BIN)/python benchmarks/local_previews.py --write
 	@PYTHONPATH=.:tests/conformance/gen $(BIN)/python benchmarks/clients.py --write
+	@PYTHONPATH=. $(BIN)/python benchmarks/scaling.py --write
 
 client-lowest: $(READY) ## the Python client's tests on the oldest versions that it promises
 	@tools/client-lowest

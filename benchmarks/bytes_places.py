@@ -1,62 +1,101 @@
-"""What it costs to keep a picture of 1.5 MB in a bucket, beside keeping it in Redis.
+"""What it costs to keep a picture of 1.5 MB in a bucket, beside keeping it in Redis, without a server around it.
 
-`PYTHONPATH=. .venv/bin/python -m benchmarks.bytes_places`. Both servers run on the same machine, so times are those of
-the work alone, without a network. CPU is that of the process that keeps or reads the picture, without the servers'.
+Both run on the same machine, so times are those of the work alone, without a network.
 """
 
 import asyncio
-import secrets
-import statistics
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
 
 from imagegen_server.store.bucket import BucketBytes
 from imagegen_server.store.bytes import BytesStore
 from imagegen_server.store.redis.connection import Connection, RedisBytes
 from imagegen_server.store.redis.settings import RedisSettings
+from pictures import LARGE, png
+from processes import cpu_seconds
 
 from tests.support.bucket_server import bucket_server
 from tests.support.redis_server import redis_server
 
-SIZE = 1_500_000
-ROUNDS = 200
-TTL = 60.0
-
-Cost = tuple[float, float]
-"""Time and CPU, in milliseconds; medians."""
+REDIS, BUCKET = "Redis", "bucket"
+WORDS = ("put", "get")
+_TTL = 60.0
 
 
-async def cost_of(work: Callable[[str], Awaitable[object]]) -> Cost:
-    """Do something with one name after the other."""
-    costs = []
-    for number in range(ROUNDS):
-        began, used = time.perf_counter(), time.process_time()
-        await work(f"img_a_{number}")
-        costs.append((time.perf_counter() - began, time.process_time() - used))
-    took, cpu = zip(*costs, strict=True)
-    return statistics.median(took) * 1000, statistics.median(cpu) * 1000
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Milliseconds for one picture: by the clock, and processor time of who asks and of the server that keeps it."""
+
+    took: float
+    own: float
+    servers: float
 
 
-async def measure(place: BytesStore) -> tuple[Cost, Cost]:
-    """Put and get the same pictures."""
-    data = secrets.token_bytes(SIZE)
-    put = await cost_of(lambda name: place.put(name, data, TTL))
-    return put, await cost_of(place.get)
+Found = Mapping[tuple[str, str], list[Cost]]
 
 
-async def main() -> None:
-    """Measure both, and print a table."""
-    with redis_server() as redis, bucket_server() as bucket:
-        connection = Connection(RedisSettings(redis.url))
-        in_redis = await measure(RedisBytes(connection))
-        await connection.close()
-        in_bucket = await measure(BucketBytes(bucket.settings()))
-    print("| 1.5 MB | Redis, ms (CPU) | bucket, ms (CPU) | ratio of times |")
-    print("| --- | --- | --- | --- |")
-    for word, ours, theirs in zip(("put", "get"), in_redis, in_bucket, strict=True):
-        told = (f"{took:.1f} ({cpu:.1f})" for took, cpu in (ours, theirs))
-        print(f"| {word} | {' | '.join(told)} | {theirs[0] / ours[0]:.1f} |")
+@dataclass(frozen=True, slots=True)
+class _Place:
+    pid: int
+    open: Callable[[], tuple[BytesStore, Callable[[], Awaitable[None]]]]
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+class Places:
+    """Both servers, running."""
+
+    def __init__(self, places: Mapping[str, _Place]) -> None:
+        """Know them by name."""
+        self._places = places
+
+    def measure_round(self, number: int, pictures: int) -> Iterator[tuple[str, str, Cost]]:
+        """Put and get so many pictures in each place, another one first each time."""
+        names = list(self._places)
+        for name in names if number % 2 else reversed(names):
+            for word, cost in asyncio.run(_measure(self._places[name], pictures)).items():
+                yield name, word, cost
+
+
+@contextmanager
+def both() -> Iterator[Places]:
+    """Run a Redis and a bucket until the block ends."""
+    with redis_server(tcp=True) as redis, bucket_server() as bucket:
+        settings = bucket.settings()
+
+        def in_redis() -> tuple[BytesStore, Callable[[], Awaitable[None]]]:
+            connection = Connection(RedisSettings(f"redis://127.0.0.1:{redis.port}/0"))
+            return RedisBytes(connection), connection.close
+
+        def in_bucket() -> tuple[BytesStore, Callable[[], Awaitable[None]]]:
+            return BucketBytes(settings), _nothing
+
+        assert redis.process is not None
+        assert bucket.process is not None
+        yield Places({REDIS: _Place(redis.process.pid, in_redis), BUCKET: _Place(bucket.process.pid, in_bucket)})
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _measure(place: _Place, pictures: int) -> dict[str, Cost]:
+    store, close = place.open()
+    data, names = png(LARGE), [f"img_a_{os.urandom(8).hex()}" for _ in range(pictures)]
+    await store.put(names[0], data, _TTL)  # connects
+    costs = {"put": await _cost(place.pid, names, lambda name: store.put(name, data, _TTL))}
+    costs["get"] = await _cost(place.pid, names, store.get)
+    await close()
+    return costs
+
+
+async def _cost(pid: int, names: list[str], work: Callable[[str], Awaitable[object]]) -> Cost:
+    times, own, server = [], time.process_time(), cpu_seconds(pid)
+    for name in names:
+        began = time.perf_counter()
+        await work(name)
+        times.append(time.perf_counter() - began)
+    own, server = time.process_time() - own, cpu_seconds(pid) - server
+    return Cost(median(times) * 1000, own * 1000 / len(names), server * 1000 / len(names))

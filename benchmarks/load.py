@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -29,11 +30,15 @@ _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What h2load saw: requests a second, and the median and longest time of a request in milliseconds."""
+    """What h2load saw: requests a second, and the median and longest time of a request in milliseconds.
+
+    `cpu_ms` is h2load's own processor time for one request.
+    """
 
     per_second: float
     median_ms: float
     longest_ms: float
+    cpu_ms: float
 
 
 def require_h2load() -> str:
@@ -71,14 +76,25 @@ def verify(address: str, size: Size, form: str) -> None:
     assert generated.image.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def run_load(server: Program, size: Size, form: str, *, requests: int, concurrency: int, cores: Cores) -> Load:
-    """Send `requests` calls, `concurrency` at a time over at most 8 connections.
+def run_load(
+    server: Program,
+    size: Size,
+    form: str,
+    *,
+    requests: int,
+    concurrency: int,
+    cores: Cores,
+    previews: int = 0,
+    most_connections: int = _MOST_CONNECTIONS,
+) -> Load:
+    """Send `requests` calls, `concurrency` at a time over at most so many connections.
 
     Ends the program unless every call was answered with as many bytes as the picture has at least: an error of gRPC is
     an HTTP 200 without them.
     """
-    connections = min(concurrency, _MOST_CONNECTIONS)
-    message = request(size).SerializeToString()
+    connections = min(concurrency, most_connections)
+    message = request(size, previews).SerializeToString()
+    used = _children_seconds()
     with tempfile.TemporaryDirectory() as directory:
         body, log = Path(directory, "body"), Path(directory, "log")
         body.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
@@ -96,7 +112,12 @@ def run_load(server: Program, size: Size, form: str, *, requests: int, concurren
     if succeeded != requests or data < requests * len(png(size)):
         sys.exit(f"{server.name}: not every call gave a picture\n{done.stdout}\n{server.log_end()}")
     milliseconds = [int(line.split("\t")[2]) / 1000 for line in lines]
-    return Load(_number(r"([\d.]+) req/s", done.stdout), statistics.median(milliseconds), max(milliseconds))
+    return Load(
+        _number(r"([\d.]+) req/s", done.stdout),
+        statistics.median(milliseconds),
+        max(milliseconds),
+        (_children_seconds() - used) * 1000 / requests,
+    )
 
 
 def asked_for(upstream: Program) -> int:
@@ -107,6 +128,12 @@ def asked_for(upstream: Program) -> int:
         return int(connection.getresponse().read())
     finally:
         connection.close()
+
+
+def _children_seconds() -> float:
+    """Processor time of programs that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _number(pattern: str, text: str) -> float:

@@ -19,15 +19,18 @@ _CPUCLOCK_SCHED = 2
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core of the server that is measured, and the core of everything else."""
+    """The core of the server that is measured, and the core of everything else; None = any."""
 
-    server: int
-    load: int
+    server: int | None
+    load: int | None
 
     @property
     def shared(self) -> bool:
         """There is one core only."""
         return self.server == self.load
+
+
+ANYWHERE = Cores(None, None)
 
 
 def choose_cores() -> Cores:
@@ -37,10 +40,10 @@ def choose_cores() -> Cores:
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """Stay on a core, with the programs that are started meanwhile."""
+def pinned(core: int | None) -> Iterator[None]:
+    """Stay on a core, with the programs that are started meanwhile; None = wherever this process may be."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, before if core is None else {core})
     try:
         yield
     finally:
@@ -64,45 +67,54 @@ class Program:
     @property
     def cpu_seconds(self) -> float:
         """Processor time so far of the process and its living descendants, all their threads."""
-        # The clock of another process, made as clock_getcpuclockid(3) makes it.
-        clocks = [(~pid << 3) | _CPUCLOCK_SCHED for pid in self._pids()]
-        return sum(time.clock_gettime_ns(clock) for clock in clocks) / 1e9
+        return cpu_seconds(self.process.pid)
 
     @property
     def user_and_kernel_seconds(self) -> tuple[float, float]:
         """Processor time so far, told apart, in steps of 10 ms."""
         ticks = os.sysconf("SC_CLK_TCK")
-        fields = [_stat(pid) for pid in self._pids()]
+        fields = [_stat(pid) for pid in family(self.process.pid)]
         return sum(int(one[11]) for one in fields) / ticks, sum(int(one[12]) for one in fields) / ticks
 
     def memory_bytes(self, field: str) -> int:
         """Memory of the process and its descendants: VmRSS = now, VmHWM = the most since `forget_peak`."""
-        return sum(_status_bytes(pid, field) for pid in self._pids())
+        return sum(_status_bytes(pid, field) for pid in family(self.process.pid))
 
     def forget_peak(self) -> None:
         """Let VmHWM begin anew (proc(5), clear_refs)."""
-        for pid in self._pids():
+        for pid in family(self.process.pid):
             Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
-    def _pids(self) -> list[int]:
-        parents = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdecimal()}
-        children: dict[int, list[int]] = {}
-        for pid in parents:
-            try:
-                children.setdefault(int(_stat(pid)[1]), []).append(pid)
-            except OSError:
-                continue  # ended while we looked
-        found = [self.process.pid]
-        for pid in found:
-            found += children.get(pid, ())
-        return found
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time so far of a process and its living descendants, all their threads."""
+    # The clock of another process, made as clock_getcpuclockid(3) makes it.
+    clocks = [(~one << 3) | _CPUCLOCK_SCHED for one in family(pid)]
+    return sum(time.clock_gettime_ns(clock) for clock in clocks) / 1e9
+
+
+def family(pid: int) -> list[int]:
+    """A process and its living descendants."""
+    parents = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdecimal()}
+    children: dict[int, list[int]] = {}
+    for one in parents:
+        try:
+            children.setdefault(int(_stat(one)[1]), []).append(one)
+        except OSError:
+            continue  # ended while we looked
+    found = [pid]
+    for one in found:
+        found += children.get(one, ())
+    return found
 
 
 @contextmanager
 def program(
-    name: str, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
+    name: str, command: Sequence[str], core: int | None, log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Program]:
-    """Run a program on a core until the block ends. It has to print one line, with its address last, when it serves.
+    """Run a program on a core until the block ends; None = any core.
+
+    It has to print one line, with its address last, when it serves.
 
     Nothing but `environment`, PATH and HOME is passed on: no proxy, allocator or configuration of the caller's.
     """

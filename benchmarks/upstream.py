@@ -6,6 +6,8 @@
 - `paced`: with "stream": true a preview every 100 ms, the first 100 ms after the request, and the picture 100 ms after
   the last preview.
 - `withheld`: all but the last kilobyte; that follows when 64 answers have come so far.
+- `late`: everything, 100 ms after the request.
+- `silent`: never.
 
 `GET /count` tells how many pictures were asked for. Run as a program it prints one line that ends with its address.
 """
@@ -143,6 +145,10 @@ class _Connection(asyncio.Protocol):
             case "paced" if request.get("stream"):
                 for number, part in enumerate(parts, start=1):
                     asyncio.get_running_loop().call_later(number * PACE_SECONDS, self._transport.write, part)
+            case "late":
+                asyncio.get_running_loop().call_later(PACE_SECONDS, self._transport.writelines, parts)
+            case "silent":
+                pass
             case "withheld":
                 answer = b"".join(parts)
                 self._withheld = answer[-WITHHELD_BYTES:]
