@@ -9,9 +9,9 @@ import grpc
 import pytest
 from imagegen.v1 import image_pb2, image_service_pb2, image_stream_pb2
 from imagegen_server.domain.caller import ANONYMOUS
-from imagegen_server.domain.events import ProviderEvent
+from imagegen_server.domain.events import Complete, Preview, ProviderEvent
 from imagegen_server.domain.task import Task
-from imagegen_server.generation.log import CHUNK_BYTES
+from imagegen_server.generation.log import CHUNK_BYTES, SLOW_READER_SECONDS
 from imagegen_server.providers.base import Call
 
 from tests.support.calls import edit, generate, watch
@@ -20,7 +20,7 @@ from tests.support.gated import LARGE, Gated
 from tests.support.pictures import png
 from tests.support.provider import TEN_TIMES_THE_PROMISE, Script, ScriptedProvider, draw_all, first_only, never
 from tests.support.server import Running, nothing_left
-from tests.support.shared import refused, sharing_servers, store_at, until
+from tests.support.shared import redis_store, refused, sharing_servers, store_at, until
 
 Url = Callable[[], str]
 Event = image_stream_pb2.ImageStreamEvent
@@ -50,6 +50,33 @@ async def test_the_same_request_elsewhere_joins(redis: Url) -> None:
         assert (len(here.tasks), len(there.tasks)) == (1, 0)
         for server in (one, other):
             await nothing_left(server)
+
+
+async def draw_with_previews(task: Task, call: Call) -> AsyncGenerator[ProviderEvent, None]:
+    """Show two previews of each picture, and finish the first alone."""
+    call.accepted("")
+    for shade in range(2):
+        for index in range(task.count):
+            yield Preview(index, png(8, 8, shade=shade))
+    yield Complete(0, png(8, 8))
+
+
+async def test_previews_stay_no_longer_than_they_are_of_use(redis: Url) -> None:
+    """A newer picture of the image takes their place, and the end that of the last: none stays as long as the log."""
+    async with sharing_servers(store_at(redis()), ScriptedProvider(draw_with_previews)) as (one,):
+        seen = await watch(one.images.StreamGenerate(generate(options={"count": 2, "preview_count": 2})))
+        connection, generation_id = redis_store(one.app)._connection, seen.events[0].started.generation_id
+        keys = [
+            f"{connection.prefix}p:{generation_id}:{event.sequence}"
+            for event in seen.events
+            if event.HasField("preview")
+        ]
+        async with asyncio.timeout(30):
+            while not all([0 < await connection.ask("PTTL", key) <= SLOW_READER_SECONDS * 1000 for key in keys]):
+                pass
+
+        assert len(keys) == 4
+        assert await connection.ask("TTL", f"{connection.prefix}l:{generation_id}") > SLOW_READER_SECONDS
 
 
 async def test_the_same_request_elsewhere_is_replayed(redis: Url) -> None:

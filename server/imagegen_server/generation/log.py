@@ -50,7 +50,8 @@ def _image_bytes(event: LogEvent) -> int:
     return 0
 
 
-def _opened_index(event: LogEvent) -> int | None:
+def opened_index(event: LogEvent) -> int | None:
+    """Tell of which image an event begins another picture; None = it begins none."""
     if isinstance(event, PreviewShown):
         return event.index
     if isinstance(event, ImageFinished):
@@ -104,7 +105,7 @@ class Log:
         """Add an entry with the numbers that it has in another log, of which this one is a copy."""
         event = entry.event
         self._entries.append(entry)
-        if (index := _opened_index(event)) is not None:
+        if (index := opened_index(event)) is not None:
             if (older := self._newest_opening.get(index)) is not None:
                 self._superseded_at[older.first] = entry.time
             self._newest_opening[index] = entry

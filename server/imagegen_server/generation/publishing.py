@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -13,7 +14,7 @@ from imagegen_server.domain.events import PreviewShown, Progress
 from .faults import describe_fault
 from .generation import Generation
 from .generations import Generations
-from .log import Entry
+from .log import Entry, opened_index
 from .peers import Card, Copied, Message, Peers, Word
 
 _RETRY_SECONDS = 0.25
@@ -27,6 +28,30 @@ _NOTHING = Entry(0, 0, 0.0, Progress())
 """Stands before the first entry of a log."""
 
 _logger = structlog.get_logger("imagegen.store")
+
+
+@dataclass(slots=True)
+class _Previews:
+    """The previews of one log that have been written, by their first numbers."""
+
+    newest: dict[int, int] = field(default_factory=dict)
+    """By the index of their images."""
+    superseded: set[int] = field(default_factory=set)
+    _followed: int = 0
+
+    def follow(self, entry: Entry) -> None:
+        """Note what an entry makes of them: a newer picture takes the place of an older one, the end that of all."""
+        if entry.first <= self._followed:
+            return  # it is written once more
+        self._followed = entry.first
+        index = opened_index(entry.event)
+        if index is not None and self.newest.get(index, entry.first) != entry.first:
+            self.superseded.add(self.newest.pop(index))
+        if isinstance(entry.event, PreviewShown):
+            self.newest[entry.event.index] = entry.first
+        if entry.terminal:
+            self.superseded.update(self.newest.values())
+            self.newest.clear()
 
 
 class Publisher:
@@ -81,7 +106,7 @@ class Publisher:
     async def _copy_to_the_end(self, generation: Generation) -> None:
         log, newest, tries_until = generation.log, _NOTHING, 0.0
         card = Card(generation.id, generation.request_id, generation.caller, generation.model, generation.count)
-        previews: dict[int, int] = {}
+        previews = _Previews()
         while True:
             entries = log.behind(newest.last)
             try:
@@ -95,7 +120,7 @@ class Publisher:
                 continue
             tries_until = 0.0
             if not whole:
-                newest = _NOTHING
+                newest, previews = _NOTHING, _Previews()
                 continue
             newest = entries[-1] if entries else newest
             if newest.terminal:
@@ -103,25 +128,19 @@ class Publisher:
             await log.reach(newest.last + 1, min(self._ttl / 3, _CHECK_SECONDS))
 
     async def _write(
-        self, card: Card, start_time: float, newest: Entry, entries: Sequence[Entry], previews: dict[int, int]
+        self, card: Card, start_time: float, newest: Entry, entries: Sequence[Entry], previews: "_Previews"
     ) -> bool:
-        """Write what follows the newest that has been written; False = the store has forgotten that one.
-
-        `previews` are the numbers of the newest ones, by the index of their images.
-        """
-        superseded = []
+        """Write what follows the newest that has been written; False = the store has forgotten that one."""
         for entry in entries:
             if isinstance(entry.event, PreviewShown):
                 with suppress(ImageError):  # a full store: the picture is left out, what is told of it is not
                     await self._peers.write_preview(card.generation_id, entry.first, entry.event.data)
-                if (older := previews.get(entry.event.index, entry.first)) != entry.first:
-                    superseded.append(older)
-                previews[entry.event.index] = entry.first
+            previews.follow(entry)
         copies = [Copied(entry.first, entry.last, entry.time - start_time, entry.event) for entry in entries]
         whole = await self._peers.write(card, time.monotonic() - start_time, copies, behind=newest.first)
-        for first in superseded:
+        while previews.superseded:
             with suppress(ImageError):
-                await self._peers.supersede_preview(card.generation_id, first)
+                await self._peers.supersede_preview(card.generation_id, previews.superseded.pop())
         return whole
 
     async def _hear(self) -> None:
