@@ -28,7 +28,6 @@ from sharing import Shared, serving, shared_redis
 REQUEST_ID, UPLOAD = "a request_id that is remembered", "an upload that is not finished, beside its data"
 IMAGE_SMALL, IMAGE_LARGE = "an image of 10 KB, beside its bytes", "an image of 1.5 MB, beside its bytes"
 LOG = "a generation's log"
-PREVIEWED = "the last preview of 1.5 MB, until its log goes"
 STREAMS = 250
 _AT_ONCE = 25
 _PIECE = 1000
@@ -41,8 +40,9 @@ _ROOM = {
 }
 """So that every stream gets to the provider."""
 
-_SUPERSEDED_SECONDS = 1.5
-"""After which a preview that has a successor is gone."""
+_GENERATIONS = 250
+_WRITTEN_SECONDS = 0.5
+"""After which the last log is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,8 @@ def measure_round(upstream: Program, directory: Path) -> Iterator[tuple[str, Kep
         with shared_redis() as redis:
             found[kind] = asyncio.run(_kept(redis, keep, times, size))
         yield kind, found[kind]
-    # Neither is counted: they are what a generation leaves beside its image.
-    log = _generated(upstream, directory, SMALL, 250, 0).used - found[IMAGE_SMALL].used
-    yield LOG, Kept(log, 0)
-    whole = _generated(upstream, directory, LARGE, 16, 2)
-    yield PREVIEWED, Kept(whole.used - found[IMAGE_LARGE].used - log, 0)
+    # It is not counted: what a generation leaves beside its image.
+    yield LOG, Kept(_generated(upstream, directory) - found[IMAGE_SMALL].used, 0)
 
 
 async def _kept(redis: Shared, keep: Callable[[Store, int], Awaitable[object]], times: int, size: int) -> Kept:
@@ -110,16 +107,14 @@ async def _put(store: Store, size: Size) -> None:
     await store.put("caller", data, _FACTS, hashlib.sha256(data).hexdigest(), await store.reserve(len(data)))
 
 
-def _generated(upstream: Program, directory: Path, size: Size, times: int, previews: int) -> Kept:
-    """Have a server generate, and see what is there for each generation beside the bytes of its image."""
+def _generated(upstream: Program, directory: Path) -> float:
+    """Have a server generate, and see how many bytes are there for each generation beside those of its image."""
     with shared_redis() as redis, serving("memory", upstream, directory, redis.url) as server:
-        load = {"concurrency": 4, "cores": ANYWHERE, "previews": previews}
-        run_load(server, size, STREAM, requests=4, **load)  # type: ignore[arg-type]
-        time.sleep(_SUPERSEDED_SECONDS)
+        run_load(server, SMALL, STREAM, requests=4, concurrency=4, cores=ANYWHERE)
         used = redis.used_memory()
-        run_load(server, size, STREAM, requests=times, **load)  # type: ignore[arg-type]
-        time.sleep(_SUPERSEDED_SECONDS)
-        return Kept((redis.used_memory() - used) / times - len(png(size)), 0)
+        run_load(server, SMALL, STREAM, requests=_GENERATIONS, concurrency=4, cores=ANYWHERE)
+        time.sleep(_WRITTEN_SECONDS)
+        return (redis.used_memory() - used) / _GENERATIONS - len(png(SMALL))
 
 
 def waiting(upstream: Program, directory: Path) -> Waiting:

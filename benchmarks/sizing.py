@@ -12,7 +12,7 @@ from processes import HERE
 from remote_readers import ALONE, MAKER, READ, RESUME, THERE
 from saturation import ONE, ONE_BY_ONE, PREVIEWS, SATURATED
 from scaling_report import Results
-from shared_memory import IMAGE_LARGE, LOG, PREVIEWED, REQUEST_ID
+from shared_memory import IMAGE_LARGE, LOG, REQUEST_ID
 
 PAGE: Final = HERE.parent / "docs" / "sizing.md"
 RATES: Final = (10, 100, 1000, 3000)
@@ -71,7 +71,6 @@ def page(found: Results) -> str:
         ("an image of 1.5 MB, with its bytes", BYTES + beside[IMAGE_LARGE]),
         ("a generation's log", beside[LOG]),
         ("a `request_id`", beside[REQUEST_ID]),
-        ("its last preview of 1.5 MB", beside[PREVIEWED]),
     ]
     memory = ["| in Redis' memory | bytes |", "| --- | --- |", *(f"| {what} | {size:,} |" for what, size in kept)]
     first = lines[0]

@@ -15,13 +15,13 @@ times are those of Redis, so that clocks of different machines do not matter.
 
 from .connection import Script
 
-IMAGE_BYTES = 768
+IMAGE_BYTES = 1664
 """What an image takes beside its bytes and its metadata."""
 
 UPLOAD_BYTES = 1024
 """What an upload takes beside its data; there may be a great many small ones."""
 
-REQUEST_BYTES = 768
+REQUEST_BYTES = 864
 """One record with its counts, without its texts."""
 
 _COUNTING = """
