@@ -86,7 +86,7 @@ clients: $(READY) ## build, check and test the client of every language
 conformance: $(READY) ## the same cases with the client of every language, and all tests of every provider
 	@test -n "$$CI$(ARGS)" || $(BIN)/python -m pytest -q -rs -n auto tests/providers
 	@PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run $(ARGS)
-	@test -n "$(ARGS)" || PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run --two-servers python
+	@test -n "$(ARGS)" || PYTHONPATH=tests/conformance/gen GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.conformance.run --two-servers --skew 3600 python
 
 format: $(READY) ## put the sources into shape
 	@$(BIN)/ruff check --fix -q $(SOURCES) || true

@@ -142,10 +142,12 @@ async def run_samples(language: Language, address: str, folder: Path, tally: Tal
             tally.passed += 1
 
 
-async def run(names: Sequence[str], cases: Sequence[Case], *, two: bool, samples: bool, show: bool) -> dict[str, Tally]:
+async def run(
+    names: Sequence[str], cases: Sequence[Case], *, two: bool, skew: float, samples: bool, show: bool
+) -> dict[str, Tally]:
     """Do the cases in each language, and run its samples, one after the other around one set of servers."""
     with tempfile.TemporaryDirectory(prefix="imagegen-conformance-") as folder:
-        async with surroundings(Path(folder), two=two) as around:
+        async with surroundings(Path(folder), two=two, skew=skew) as around:
             tallies = {}
             for name in names:
                 tally = await run_language(LANGUAGES[name], cases, around, show=show)
@@ -164,6 +166,13 @@ def main() -> int:
     parser.add_argument(
         "--two-servers", action="store_true", help="each act of a case at the other of two servers that share a Redis"
     )
+    parser.add_argument(
+        "--skew",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="with --two-servers: the clock of the second one is ahead by so much; below 0: behind",
+    )
     parser.add_argument("--show", action="store_true", help="a line for each case")
     asked = parser.parse_args()
     if unknown := set(asked.languages) - set(LANGUAGES):
@@ -175,19 +184,39 @@ def main() -> int:
     if not cases:
         parser.error(f"no case is named {asked.only}")
     names = asked.languages or list(LANGUAGES)
-    if asked.two_servers and not shutil.which("redis-server"):
-        in_ci = os.environ.get("CI") == "true"
-        print(f"two servers: {'failed' if in_ci else 'skipped'} (redis-server is not installed)")
-        return int(in_ci)
+    if asked.skew and not asked.two_servers:
+        parser.error("--skew needs --two-servers")
+    if asked.two_servers and not _there("redis-server", "two servers"):
+        return int(_in_ci())
+    right_clock = bool(asked.skew) and not _there("faketime", "a wrong clock")
     tallies = asyncio.run(
-        run(names, cases, two=asked.two_servers, samples=asked.only == _ALL and not asked.two_servers, show=asked.show)
+        run(
+            names,
+            cases,
+            two=asked.two_servers,
+            skew=0.0 if right_clock else asked.skew,
+            samples=asked.only == _ALL and not asked.two_servers,
+            show=asked.show,
+        )
     )
-    skipped = sum(bool(tally.skipped) for tally in tallies.values())
+    skipped = sum(bool(tally.skipped) for tally in tallies.values()) + right_clock
     failed = sum(tally.failed for tally in tallies.values())
-    if os.environ.get("CI") == "true":
+    if _in_ci():
         failed, skipped = failed + skipped, 0
     print(f"{sum(tally.passed for tally in tallies.values())} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
+
+
+def _there(program: str, what: str) -> bool:
+    """See whether a program is there, and say what is not done without it."""
+    there = shutil.which(program) is not None
+    if not there:
+        print(f"{what}: {'failed' if _in_ci() else 'skipped'} ({program} is not installed)")
+    return there
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI") == "true"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from tests.support.callers import Safe, hash_of
 from tests.support.process import server_process
 from tests.support.redis_server import redis_server
 from tests.support.tcp_relay import TcpRelay
+from tests.support.wrong_clock import wrong_clock
 
 from .casebook import Case, fill
 from .scripted import ScriptedServer, scripted_server
@@ -57,10 +58,14 @@ class Place:
 
 
 @asynccontextmanager
-async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings]:
-    """Start everything; `folder` takes files and logs. `two`: servers, with a Redis that they share."""
+async def surroundings(folder: Path, *, two: bool, skew: float = 0.0) -> AsyncIterator[Surroundings]:
+    """Start everything; `folder` takes files and logs. `two`: servers, with a Redis that they share.
+
+    `skew`: by so many seconds the clock of the second server is ahead.
+    """
     async with AsyncExitStack() as stack:
         shared = {"IMAGEGEN__STORE__URL": stack.enter_context(redis_server()).url} if two else {}
+        clock = stack.enter_context(wrong_clock(skew))
         upstream = await stack.enter_async_context(counted_upstream())
         safe = Safe(folder)
         given = [f"igt_{number}" for number in range(_CALLERS)]
@@ -87,6 +92,7 @@ async def surroundings(folder: Path, *, two: bool) -> AsyncIterator[Surroundings
                     IMAGEGEN__PROVIDERS__SANDBOX__RETRY__STRATEGY="none",
                     **{f"IMAGEGEN__PROVIDERS__COUNTED__{name}": value for name, value in counted.items()},
                     **shared,
+                    **(clock if name == "second" else {}),
                 )
             )
             addresses.append(server.address)

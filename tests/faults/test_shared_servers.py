@@ -3,59 +3,26 @@
 import asyncio
 import base64
 import json
-import secrets
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
-from imagegen.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
+from imagegen.v1 import image_pb2, image_service_pb2
 
 from tests.support.calls import Seen, generate, refusal, watch
-from tests.support.faults_setup import KEY, OPENAI_MODEL, connected, first, joined, remote_environment, resume, within
-from tests.support.openai_api import FakeOpenAI, fake_openai
+from tests.support.faults_setup import KEY, OPENAI_MODEL, first, joined, resume, within
+from tests.support.openai_api import fake_openai
 from tests.support.pictures import noisy_png
-from tests.support.process import ServerProcess, server_process
+from tests.support.places import Place, places
 from tests.support.provider import TEN_TIMES_THE_PROMISE
-from tests.support.redis_server import redis_server
 from tests.support.shared import refused
-from tests.support.tcp_relay import TcpRelay
 from tests.support.vendor import Answer
 
 SAMPLES = 50
 PICTURE = noisy_png(300, 300)
 SIZE = {"size": {"width": 1024, "height": 1024}}
-
-
-@dataclass(frozen=True)
-class Place:
-    """One of the servers, and stubs to call it."""
-
-    server: ServerProcess
-    images: "image_service_pb2_grpc.ImageServiceAsyncStub"
-    relay: TcpRelay
-    """Its way to Redis."""
-
-
-@asynccontextmanager
-async def places(vendor: FakeOpenAI, folder: Path) -> AsyncIterator[tuple[Place, Place]]:
-    """Start two servers that share a Redis."""
-    async with AsyncExitStack() as stack:
-        redis = stack.enter_context(redis_server(tcp=True))
-        prefix, made = secrets.token_hex(8), []
-        for name in ("one", "other"):
-            (folder / name).mkdir()
-            relay = await stack.enter_async_context(TcpRelay(f"127.0.0.1:{redis.port}"))
-            environment = remote_environment(vendor.base_url) | {
-                "IMAGEGEN__STORE__URL": f"redis://{relay.address}",
-                "IMAGEGEN__STORE__PREFIX": prefix,
-            }
-            server = await stack.enter_async_context(server_process(folder / name, **environment))
-            made.append(Place(server, await stack.enter_async_context(connected(server.address)), relay))
-        yield made[0], made[1]
 
 
 class _Clock(asyncio.Event):

@@ -24,6 +24,10 @@ class ExpiryQueue(Generic[K]):
         self._times[key] = asyncio.get_running_loop().time() + self._seconds
         self._wait()
 
+    def seconds_left(self, key: K) -> float:
+        """Tell how long a key lives on that is there."""
+        return self._times[key] - asyncio.get_running_loop().time()
+
     def discard(self, key: K) -> None:
         """Forget a key before its time, if it is there."""
         self._times.pop(key, None)

@@ -1,8 +1,5 @@
 """Finished images that Redis did not take: they are paid for, so this process keeps them."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-
 from imagegen_server.domain.result import StoredImage
 from imagegen_server.store.expiry import ExpiryQueue
 
@@ -12,7 +9,6 @@ class Leftovers:
 
     def __init__(self, ttl: float) -> None:
         """Hold none."""
-        self._ttl = ttl
         self._kept: dict[str, tuple[str, StoredImage, bytes]] = {}
         self._undelivered: set[str] = set()
         self._expiry: ExpiryQueue[str] = ExpiryQueue(ttl, self._drop)
@@ -22,13 +18,11 @@ class Leftovers:
         """Those that nobody has received."""
         return len(self._undelivered)
 
-    def keep(self, caller: str, image: StoredImage, data: bytes) -> StoredImage:
+    def keep(self, caller: str, image: StoredImage, data: bytes) -> None:
         """Hold an image on."""
-        image = replace(image, expire_time=datetime.now(UTC) + timedelta(seconds=self._ttl))
         self._kept[image.image_id] = caller, image, data
         self._undelivered.add(image.image_id)
         self._expiry.renew(image.image_id)
-        return image
 
     def get(self, caller: str, image_id: str) -> tuple[StoredImage, bytes] | None:
         """Look one up; None = it is not here."""
@@ -48,6 +42,10 @@ class Leftovers:
     def some(self) -> tuple[str, StoredImage, bytes] | None:
         """Give one of them with its caller, the oldest; None = there are none."""
         return next(iter(self._kept.values()), None)
+
+    def seconds_left(self, image_id: str) -> float:
+        """Tell how long one of them is held on, whatever has become of the clock on the wall."""
+        return self._expiry.seconds_left(image_id)
 
     def let_go(self, image_id: str) -> None:
         """Hold one no more: others have it."""

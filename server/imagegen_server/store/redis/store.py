@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import structlog
@@ -18,6 +19,7 @@ from imagegen_server.generation.store import RequestRecord, Reservation, StoreSe
 from imagegen_server.store.bytes import BytesStore
 from imagegen_server.store.partial_uploads import require_size
 
+from .clock import RedisClock
 from .codec import decode, encode
 from .connection import Connection, RedisBytes
 from .leftovers import Leftovers
@@ -83,6 +85,8 @@ class RedisStore:
         self._requests = RedisRequests(self.worker)
         self._leftovers = Leftovers(settings.ttl)
         self._moving: asyncio.Task[None] | None = None
+        self._clock = RedisClock(connection)
+        self.worker.on_beat.append(self._clock.look)
         self.worker.on_beat.append(self._move_soon)
         self.worker.on_return.append(self._tell_all_kept)
 
@@ -134,7 +138,7 @@ class RedisStore:
         """Keep an image for `ttl`. If Redis does not take it, this process keeps it and serves it by itself."""
         metadata = metadata or {}
         image_id = self._ids.new("img")
-        image = StoredImage(image_id, datetime.now(UTC), facts, len(data), sha256, metadata)
+        image = StoredImage(image_id, self._clock.now(), facts, len(data), sha256, metadata)
         name, left = "", 0
         if isinstance(reservation, _Reserved):
             name, left = reservation.name, reservation.use(len(data))
@@ -145,7 +149,9 @@ class RedisStore:
             if name:
                 self.worker.owe(name, GIVE_BACK, self.worker.name, name, left)
             self._tell_kept(caller, image_id)
-            return self._leftovers.keep(caller, image, data)
+            image = replace(image, expire_time=self._clock.now() + timedelta(seconds=self._ttl))
+            self._leftovers.keep(caller, image, data)
+            return image
 
     def _tell_kept(self, caller: str, image_id: str) -> None:
         """Let others know, as soon as Redis takes that much, that an image is here and not gone."""
@@ -177,9 +183,9 @@ class RedisStore:
         """Give Redis the images that it did not take before, so that other processes have them, too."""
         while (some := self._leftovers.some()) is not None:
             caller, image, data = some
-            left = (image.expire_time - datetime.now(UTC)).total_seconds()
+            left = max(self._leftovers.seconds_left(image.image_id), _SHORTEST_SECONDS)
             try:
-                await self._put(caller, image, data, max(left, _SHORTEST_SECONDS), ("", 0))
+                await self._put(caller, image, data, left, ("", 0))
             except ImageError:
                 return
             unread = self._leftovers.is_undelivered(image.image_id)
@@ -245,7 +251,7 @@ class RedisStore:
             image_id = ""  # it may be finished already
         else:
             size = len(data)
-            said = encode(StoredImage(image_id, datetime.now(UTC), facts, size, sha256, {}))
+            said = encode(StoredImage(image_id, self._clock.now(), facts, size, sha256, {}))
             await self._bytes.put(image_id, data, self._ttl + _BYTES_SLACK_SECONDS)
         made = await self.worker.run(FINISH, name, image_id, caller, said, size, ttl)
         if not made:
