@@ -72,7 +72,7 @@ def redis_server(*options: str, tcp: bool = False) -> Iterator[RedisServer]:
     """
     require("redis-server")
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
-    server = RedisServer(folder, options, _free_port() if tcp else 0)
+    server = RedisServer(folder, options, free_port() if tcp else 0)
     server.start()
     try:
         yield server
@@ -81,7 +81,7 @@ def redis_server(*options: str, tcp: bool = False) -> Iterator[RedisServer]:
         shutil.rmtree(folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Find a port that nobody has; Redis cannot be asked for any."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

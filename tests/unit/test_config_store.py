@@ -83,6 +83,21 @@ def test_the_password_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("text", "said"), [(None, "ca.pem cannot be read: No such file"), ("no PEM", "holds no certificate in PEM")]
+)
+def test_authorities_that_are_none_are_refused(tmp_path: Path, text: str | None, said: str) -> None:
+    """When the settings are read, by their key."""
+    ca = tmp_path / "ca.pem"
+    if text is not None:
+        ca.write_text(text)
+
+    (line,) = complaint(lambda: load(tmp_path, f'url = "rediss://x"\nca = "{ca}"'))
+
+    assert line.startswith("store.ca: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
     ("text", "key"),
     [
         ('prefix = "x"', "store.prefix"),

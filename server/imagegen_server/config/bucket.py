@@ -2,7 +2,6 @@
 
 import os
 import re
-import ssl
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator
 
 from imagegen_server.domain.secret import Secret
 
+from .authorities import read_authorities
 from .keys import KeyReference
 from .values import ConfigError, Seconds, Table
 
@@ -110,18 +110,7 @@ class BucketTable(Table):
 
         :raises ConfigError: it cannot be read, or holds no certificate
         """
-        if self.ca is None:
-            return None
-        try:
-            pem = self.ca.read_bytes()
-            ssl.create_default_context(cadata=pem.decode("ascii"))
-        except ssl.SSLError:
-            raise ConfigError(f"{_KEY}.ca: holds no certificate in PEM") from None
-        except OSError as problem:
-            raise ConfigError(f"{_KEY}.ca: {self.ca} cannot be read: {problem.strerror}") from None
-        except ValueError:
-            raise ConfigError(f"{_KEY}.ca: holds no certificate in PEM") from None
-        return pem
+        return read_authorities(f"{_KEY}.ca", self.ca) if self.ca is not None else None
 
     def read(self) -> None:
         """See that all of it can be had.

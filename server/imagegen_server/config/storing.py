@@ -1,5 +1,6 @@
 """[store]: where images, uploads and request ids are kept."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -7,6 +8,7 @@ from pydantic import ByteSize, Field, field_validator
 
 from imagegen_server.domain.secret import Secret
 
+from .authorities import read_authorities
 from .bucket import BucketTable
 from .keys import KeyReference
 from .values import ConfigError, Seconds, Table
@@ -51,7 +53,7 @@ class StoreTable(Table):
     def read(self) -> Secret | None:
         """Fetch the password; None = there is none.
 
-        :raises ConfigError: it is not there, or something is set that the store has no use for
+        :raises ConfigError: it or a file is not there, or something is set that the store has no use for
         """
         if not self.shared:
             for key in ("password", "ca", "prefix", "bytes"):
@@ -59,6 +61,8 @@ class StoreTable(Table):
                     raise ConfigError(f"store.{key}: has no effect with memory://")
         if self.ca and not self.url.startswith("rediss://"):
             raise ConfigError("store.ca: has no effect without rediss://")
+        if self.ca:
+            read_authorities("store.ca", Path(self.ca))
         if self.bytes is not None:
             self.bytes.read()
         return self.password.read("store.password") if self.password is not None else None

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from imagegen_server.domain.errors import ImageError, Reason
 
 from .settings import BYTES_SECONDS, COMMAND_SECONDS, RedisSettings
+from .trouble import describe_trouble
 
 _OLDEST = 7
 """The first Redis whose scripts may say that they run when memory is full."""
@@ -83,10 +84,8 @@ class Connection:
         try:
             async with asyncio.timeout(BYTES_SECONDS):
                 about = await self._commands.info()
-        except RedisError as problem:
-            raise ConnectionError(f"store.url: {self.url} cannot be used: {problem}") from None
-        except OSError as problem:
-            raise ConnectionError(f"store.url: {self.url} does not answer: {problem}") from None
+        except (RedisError, OSError) as problem:  # a TimeoutError is an OSError
+            raise ConnectionError(f"store.url: {self.url} {describe_trouble(problem, self.url)}") from None
         version = str(about.get("redis_version", "0"))
         if int(version.partition(".")[0]) < _OLDEST:
             raise ConnectionError(f"store.url: {self.url} is Redis {version}; {_OLDEST}.0 or newer is needed")

@@ -26,4 +26,4 @@ class RedisSettings:
     password: Secret | None = None
     prefix: str = "imagegen"
     ca: str | None = None
-    """A file with the authorities that rediss:// trusts; None = those of the machine."""
+    """A file with authorities that rediss:// trusts beside those of the machine; None = there are none."""
