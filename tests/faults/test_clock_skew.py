@@ -40,9 +40,9 @@ def picture_answer(before: asyncio.Event | None = None) -> Answer:
 
 
 @asynccontextmanager
-async def skewed(folder: Path, **store: str) -> AsyncIterator[tuple[FakeOpenAI, Place, Place]]:
+async def skewed(folder: Path, ttl: str = "15m") -> AsyncIterator[tuple[FakeOpenAI, Place, Place]]:
     """Start two servers whose clocks are wrong, and see that they are."""
-    async with fake_openai(KEY) as vendor, places(vendor, folder, clocks=(AHEAD, BEHIND), **store) as (one, other):
+    async with fake_openai(KEY) as vendor, places(vendor, folder, clocks=(AHEAD, BEHIND), ttl=ttl) as (one, other):
         for place, skew in ((one, AHEAD), (other, BEHIND)):
             difference = await time_in_log(place) - datetime.now(UTC)
             assert abs(difference.total_seconds() - skew) < 120

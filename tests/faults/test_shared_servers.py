@@ -10,14 +10,17 @@ from pathlib import Path
 
 import grpc
 from imagegen.v1 import image_pb2, image_service_pb2
+from imagegen_server.store.redis.settings import LEASE_SECONDS
 
+from tests.support.callers import TOKEN, Safe, hash_of
 from tests.support.calls import Seen, generate, refusal, watch
 from tests.support.faults_setup import KEY, OPENAI_MODEL, first, joined, resume, within
+from tests.support.guarded import bearer
 from tests.support.openai_api import fake_openai
 from tests.support.pictures import noisy_png
 from tests.support.places import Place, places
 from tests.support.provider import TEN_TIMES_THE_PROMISE
-from tests.support.shared import refused
+from tests.support.shared import reason_of, refused
 from tests.support.vendor import Answer
 
 SAMPLES = 50
@@ -89,6 +92,29 @@ async def test_a_killed_server_is_succeeded_by_another(
         assert len(vendor.requests) == 1
         # What it held back for the killed one is free: others work on.
         assert (await other.images.Generate(generate(OPENAI_MODEL, options=SIZE, request_id="another"))).images
+
+
+async def test_what_a_killed_server_had_in_hand_for_a_caller_counts_no_more(tmp_path: Path) -> None:
+    """While it lives its calls count everywhere; once it is gone, the caller has its whole limit again."""
+    tokens = Safe(tmp_path).tokens(f'[callers.billing]\ntokens = ["{hash_of(TOKEN)}"]\nmax_calls = 1')
+    async with fake_openai(KEY) as vendor, places(vendor, tmp_path, tokens=tokens) as (one, other):
+        answer = Answer(before=asyncio.Event())
+        vendor.answer_next(answer)
+        stream = one.images.StreamGenerate(generate(OPENAI_MODEL, options=SIZE), metadata=bearer(TOKEN))
+        await first(stream, 2)
+        await within(answer.asked)
+        wish = generate(OPENAI_MODEL, options=SIZE)
+        over = await refused(other.images.Generate(wish, metadata=bearer(TOKEN)))
+        one.server.process.kill()
+        await one.server.process.wait()
+
+        assert (over.code, over.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMIT_EXCEEDED")
+        assert over.billed == "no"
+        async with asyncio.timeout(10 * LEASE_SECONDS):
+            while (error := await reason_of(other.images.Generate(wish, metadata=bearer(TOKEN)))) is not None:
+                assert error == "CALLER_LIMIT_EXCEEDED"
+                await asyncio.sleep(0.1)
+        assert len(vendor.requests) == 2
 
 
 async def test_what_a_killed_server_had_finished_is_resumed(tmp_path: Path) -> None:

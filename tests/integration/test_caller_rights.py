@@ -1,7 +1,7 @@
 """What each caller may do, and how much of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -11,7 +11,7 @@ from imagegen.v1 import image_service_pb2, image_service_pb2_grpc
 from tests.support.callers import OTHER_TOKEN, TOKEN, Safe, hash_of
 from tests.support.calls import refusal
 from tests.support.guarded import bearer, drawing, guarded, names
-from tests.support.shared import refused, store_at
+from tests.support.shared import reason_of, refused, store_at
 
 
 @pytest.fixture
@@ -86,15 +86,6 @@ async def test_what_one_caller_made_another_cannot_have(safe: Safe) -> None:
     assert refusal(caught.value).reason == "IMAGE_NOT_FOUND"
 
 
-async def reason(call: Awaitable[object]) -> str:
-    """Tell what a call is refused for; "" = it is not."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return refusal(error).reason
-    return ""
-
-
 async def test_servers_that_share_a_store_count_together(safe: Safe, redis: Callable[[], str]) -> None:
     """Calls in hand and images of a minute at one leave that much less at the other."""
     callers = (
@@ -116,7 +107,7 @@ async def test_servers_that_share_a_store_count_together(safe: Safe, redis: Call
             assert (await refused(each.Generate(drawing(), metadata=bearer(TOKEN)))).reason == "CALLER_LIMIT_EXCEEDED"
         waiting[0].cancel()
         async with asyncio.timeout(30):
-            while await reason(other.Generate(drawing(), metadata=bearer(TOKEN))) == "CALLER_LIMIT_EXCEEDED":
+            while await reason_of(other.Generate(drawing(), metadata=bearer(TOKEN))) == "CALLER_LIMIT_EXCEEDED":
                 pass
         await other.Generate(drawing(), metadata=bearer(TOKEN))
 

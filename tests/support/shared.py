@@ -45,6 +45,15 @@ async def refused(call: Awaitable[object]) -> Refusal:
     return refusal(caught.value)
 
 
+async def reason_of(call: Awaitable[object]) -> str | None:
+    """Tell what a call is refused for; None = it is not."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return refusal(error).reason
+    return None
+
+
 async def until(stream: Any, kind: str) -> image_stream_pb2.ImageStreamEvent:
     """Read on until an event of this kind."""
     async for event in stream:
