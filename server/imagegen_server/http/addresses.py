@@ -1,6 +1,6 @@
 """Which addresses may be connected to on behalf of others."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 
@@ -69,3 +69,11 @@ def is_public(address: Address) -> bool:
         and address in _GLOBAL_IPV6
         and not any(address in network for network in _SPECIAL_IPV6)
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by its address or name, is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

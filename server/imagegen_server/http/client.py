@@ -1,7 +1,6 @@
 """The HTTP client of one provider: prepared, called without layers, and every fault an ImageError."""
 
 import copy
-import ipaddress
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from imagegen_server import __version__
 from imagegen_server.domain.errors import ImageError, Reason
 from imagegen_server.domain.json import JsonObject
 
+from .addresses import is_loopback
 from .answer import MOST_ANSWER_BYTES, Answer
 from .body import Body, FormFile, form_body, json_body
 from .failures import network_failure
@@ -46,13 +46,6 @@ Sign = Callable[[Unsigned], Awaitable[Mapping[str, str]]]
 """Tells the headers, in lower case, that prove who asks. The operator's own headers win over these, too."""
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 class HttpClient:
     """Exchanges with one provider.
 
@@ -79,7 +72,7 @@ class HttpClient:
         self._own_headers = {name.lower(): value for name, value in settings.headers.items()}
         limit = settings.connect_timeout
         self._extensions = {"timeout": {"connect": limit, "pool": limit, "read": None, "write": None}}
-        if base.scheme == "http" and not _is_loopback(base.host):
+        if base.scheme == "http" and not is_loopback(base.host):
             _logger.warning("insecure: keys and pictures travel unencrypted", host=self._host)
 
     @property
