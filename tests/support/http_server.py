@@ -154,10 +154,10 @@ class HttpServer:
         self._server.close()
         for _ in range(_STEPS_OF_ARRIVAL):
             await asyncio.sleep(0)
-        for writer, task in self._tasks.items():
+        for task in self._tasks.values():
             task.cancel()
-            writer.transport.abort()
-        await asyncio.gather(*self._tasks.values(), *(one.wait_closed() for one in self._tasks), return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*(writer.wait_closed() for writer in self._tasks), return_exceptions=True)
         await self._server.wait_closed()
         if self.faults and error is None:
             raise self.faults[0]
@@ -179,7 +179,9 @@ class HttpServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
-        self._tasks[writer] = asyncio.create_task(self._serve(reader, writer, self._connections))
+        task = self._tasks[writer] = asyncio.create_task(self._serve(reader, writer, self._connections))
+        # Not in the task: one that is stopped before its first step closes nothing.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
         try:
@@ -193,8 +195,6 @@ class HttpServer:
             pass
         except Exception as fault:  # noqa: BLE001 - raised in the test when the server is left
             self.faults.append(fault)
-        finally:
-            writer.transport.abort()
 
     async def _receive(self, reader: asyncio.StreamReader, connection: int) -> Received:
         head = await reader.readuntil(b"\r\n\r\n")
