@@ -179,6 +179,9 @@ class HttpServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
+        if not self._server.is_serving():
+            writer.transport.abort()  # it had come before the end, and its handshake took until now
+            return
         task = self._tasks[writer] = asyncio.create_task(self._serve(reader, writer, self._connections))
         # Not in the task: one that is stopped before its first step closes nothing.
         task.add_done_callback(lambda _: writer.transport.abort())
