@@ -40,6 +40,9 @@ async def test_leaving_a_unary_call_reaches_the_provider() -> None:
     async with running_server(as_config("test", provider)) as server:
         call = open_unary(server, generate())
         await call.initial_metadata()
+        async with asyncio.timeout(30):
+            while not provider.tasks:  # noqa: ASYNC110 - a list, no event
+                await asyncio.sleep(0)
         call.cancel()
 
         await asyncio.wait_for(provider.closed.wait(), TEN_TIMES_THE_PROMISE)
